@@ -1,0 +1,61 @@
+# Every target works from a fresh clone with nothing but Python 3.11+ and make.
+#   make run                draw the demo pictures and scan them
+#   make run SOURCE=/path   scan your own folder (it is only read); the case goes to ./case
+#   make test | lint | bench
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := build/demo-pictures
+SOURCE ?=
+CASE ?= $(if $(SOURCE),case,build/demo-case)
+PYTEST_ARGS ?=
+
+.PHONY: run test lint format bench constraints docs clean
+
+run: $(READY)
+ifeq ($(SOURCE),)
+	@mkdir -p build
+	@$(BIN)/caseframe demo $(DEMO)
+	@$(BIN)/caseframe scan $(DEMO) --case $(CASE)
+	@echo
+	@$(BIN)/caseframe show "Holidays/2016 Chamonix/DSC_0412.JPG" --case $(CASE)
+else
+	@$(BIN)/caseframe scan "$(SOURCE)" --case "$(CASE)"
+endif
+
+test: $(READY)
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+docs: $(READY)
+	$(BIN)/python -m docs.generate
+
+# All packages come from constraints.txt with their hashes; then the project itself, without any.
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; say make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Needs uv (a development tool); writes no address of any package index.
+constraints:
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet -o constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist

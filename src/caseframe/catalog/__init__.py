@@ -1,0 +1,1 @@
+"""The catalog of a case: the only place that speaks SQL."""

@@ -1,0 +1,198 @@
+"""Opening a catalog: SQLite in the case folder or PostgreSQL, migrated to this version."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+
+from caseframe.domain.errors import CaseError, CatalogBusy
+from caseframe.domain.text import one_line
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Catalog:
+    """An open catalog. Errors of the database come out as CaseError with what to do about them."""
+
+    def __init__(self, engine: Engine, shown: str) -> None:
+        self._engine = engine
+        self._shown = shown
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: committed at the end of the block, rolled back when it raises."""
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading; rows may be streamed from it."""
+        reading = self._engine.execution_options(reading=True)
+        with self._translated(), reading.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            raise self._explain(error) from error
+        except DatabaseError as error:
+            if isinstance(error.orig, sqlite3.DatabaseError) and "malformed" in str(error.orig):
+                raise CaseError(f"the catalog {self._shown} is damaged: {error.orig}") from error
+            raise
+
+    def _explain(self, error: OperationalError | InterfaceError) -> CaseError:
+        said = one_line(str(error.orig))
+        if "locked" in said:
+            return CatalogBusy(
+                f"another process holds the catalog {self._shown}; run the same command again "
+                "when it has ended (setting busy_seconds)"
+            )
+        if "disk is full" in said or "No space left" in said or "could not extend" in said:
+            return CaseError(
+                f"no room left for the catalog {self._shown}; free some and run the same "
+                "command again, it goes on where it stopped"
+            )
+        if "readonly" in said or "read-only" in said or "unable to open" in said:
+            return CaseError(
+                f"the catalog {self._shown} cannot be written: {said}; check the folder's "
+                "permissions or give another with --case"
+            )
+        return CaseError(f"the catalog {self._shown} does not answer: {said}")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def open_sqlite(file: Path, *, busy_seconds: float = 120.0) -> Catalog:
+    """The catalog in `file`, made or migrated where needed. Raises CaseError."""
+    url = f"sqlite:///{file}"
+    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return _migrated(Catalog(engine, str(file)))
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late; see _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # In WAL mode NORMAL survives any crash of ours; a power cut may undo the last batches, whole,
+    # and the next run does them again.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -32000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns writer in mid-transaction fails at once when another wrote meanwhile;
+    # writers say so from the start with IMMEDIATE and wait their turn.
+    mode = "DEFERRED" if connection.get_execution_options().get("reading") else "IMMEDIATE"
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def open_postgresql(url: str) -> Catalog:
+    """The catalog in a PostgreSQL database. Raises CaseError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise CaseError("catalog_url is not a database URL; see the settings page") from error
+    if parsed.get_backend_name() != "postgresql":
+        raise CaseError("catalog_url must start with postgresql+psycopg://")
+    if parsed.get_driver_name() != "psycopg":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    engine = create_engine(parsed, pool_pre_ping=True)
+    return _migrated(Catalog(engine, parsed.render_as_string(hide_password=True)))
+
+
+def _migrated(catalog: Catalog) -> Catalog:
+    """Bring the schema up to date; a catalog of a newer program is refused, not guessed at."""
+    head = _head_revision()
+    with catalog.read() as connection:
+        current = _revision(connection)
+    if current == head:
+        return catalog
+    if current is not None and current not in _known_revisions():
+        raise CaseError(
+            f"this catalog was written by a newer Caseframe (revision {current}); "
+            "use that version or a newer one"
+        )
+    with catalog.begin() as connection:
+        if catalog.dialect == "postgresql":  # two programs that start together migrate once
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('caseframe.migrate'))"))
+        upgrade(connection)
+    return catalog
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+@cache
+def _known_revisions() -> tuple[str, ...]:
+    # The files are named by number, so that no start pays for importing the migration tool.
+    return tuple(sorted(f.stem.split("_")[0] for f in (_MIGRATIONS / "versions").glob("[0-9]*.py")))
+
+
+def _head_revision() -> str:
+    return _known_revisions()[-1]
+
+
+def upgrade(connection: Connection) -> None:
+    """Run all migrations that this catalog has not had, in the connection's transaction."""
+    from alembic import command  # noqa: PLC0415 - slow to import, and rarely needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: list[dict[str, Any]],
+    *,
+    update: Iterable[str] | None = None,
+) -> None:
+    """Insert rows that all have the same keys, once each.
+
+    On a conflict with the natural key, update the columns of `update`; leave the row for None.
+    """
+    if not rows:
+        return
+    module: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = module.insert(table)
+    if update is None:
+        statement = statement.on_conflict_do_nothing()
+    else:
+        statement = statement.on_conflict_do_update(
+            index_elements=_identity(table),
+            set_={name: statement.excluded[name] for name in update},
+        )
+    connection.execute(statement, rows)
+
+
+def _identity(table: Table) -> list[str]:
+    natural = {"files": ["job_id", "path"], "images": ["sha256"]}
+    return natural.get(table.name) or [column.name for column in table.primary_key]

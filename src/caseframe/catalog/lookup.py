@@ -1,0 +1,143 @@
+"""Finding single files and what resembles them; listing what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Select, func, literal, select, union_all
+
+from caseframe.catalog.tables import files, images, problems, tasks, thumbnails
+from caseframe.domain.evidence import PROBLEM_STATES, SCAN
+from caseframe.domain.work import TaskState
+
+
+def find_by_path(connection: Connection, job: str, path: bytes) -> int | None:
+    """Id of the file of a job at exactly this path, or None."""
+    query = select(files.c.id).where(files.c.job_id == job, files.c.path == path)
+    return connection.scalar(query)
+
+
+def find_by_digest(connection: Connection, digest: bytes) -> list[int]:
+    """Ids of all files with this content; the digest is a SHA-256, SHA-1 or MD5 by its length."""
+    column = {32: files.c.sha256, 20: files.c.sha1, 16: files.c.md5}[len(digest)]
+    return list(connection.scalars(select(files.c.id).where(column == digest).order_by(files.c.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One path at which an image's content stands."""
+
+    image_id: int
+    path: bytes
+    missing: bool
+
+
+def occurrences(connection: Connection, image_ids: list[int], job: str) -> list[Occurrence]:
+    """All paths of these images within a job, in path order."""
+    query = (
+        select(files.c.image_id, files.c.path, files.c.missing)
+        .where(files.c.image_id.in_(image_ids), files.c.job_id == job)
+        .order_by(files.c.path)
+    )
+    return [Occurrence(i, bytes(path), bool(gone)) for i, path, gone in connection.execute(query)]
+
+
+def image_of(connection: Connection, file_id: int) -> int | None:
+    """The image that a file holds, or None when it is no picture."""
+    return connection.scalar(select(files.c.image_id).where(files.c.id == file_id))
+
+
+def hashes(connection: Connection, job: str, least_quality: int) -> Iterator[tuple[int, bytes]]:
+    """(image id, 32-byte PDQ) of the pictures of a job whose hash says enough, streamed by id."""
+    last = 0
+    while True:
+        query = (
+            select(images.c.id, images.c.pdq)
+            .where(
+                images.c.id > last,
+                images.c.pdq.is_not(None),
+                images.c.pdq_quality >= least_quality,
+                select(files.c.id)
+                .where(files.c.image_id == images.c.id, files.c.job_id == job)
+                .exists(),
+            )
+            .order_by(images.c.id)
+            .limit(5000)
+        )
+        rows = connection.execute(query).all()
+        if not rows:
+            return
+        yield from ((number, bytes(bits)) for number, bits in rows)
+        last = rows[-1][0]
+
+
+def exact_duplicates(connection: Connection, job: str) -> list[int]:
+    """Images of a job that stand at more than one path."""
+    query = (
+        select(files.c.image_id)
+        .where(files.c.job_id == job, files.c.image_id.is_not(None))
+        .group_by(files.c.image_id)
+        .having(func.count() > 1)
+        .order_by(files.c.image_id)
+    )
+    return list(connection.scalars(query))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that people must know of one file: from the scanner (`scan`) or a stage."""
+
+    path: bytes
+    stage: str
+    reason: str
+
+
+def list_problems(
+    connection: Connection, job: str, stage: str | None = None, limit: int | None = None
+) -> Iterator[Problem]:
+    """All problems of a job by path, then stage."""
+    query = _all_problems(job)
+    c = query.c
+    ordered = select(c.path, c.stage, c.reason).order_by(c.path, c.stage, c.reason)
+    if stage is not None:
+        ordered = ordered.where(c.stage == stage)
+    if limit is not None:
+        ordered = ordered.limit(limit)
+    for path, name, reason in connection.execute(ordered):
+        yield Problem(bytes(path), name, reason or "no reason was recorded")
+
+
+def count_problems(connection: Connection, job: str) -> dict[str, int]:
+    """How many problems each stage has in a job."""
+    c = _all_problems(job).c
+    rows = connection.execute(select(c.stage, func.count()).group_by(c.stage))
+    return {stage: count for stage, count in rows}  # noqa: C416 - rows are no plain pairs
+
+
+def _all_problems(job: str):  # type: ignore[no-untyped-def]  # a subquery of three columns
+    states: Select[tuple[bytes, str, str | None]] = select(
+        files.c.path, literal(SCAN).label("stage"), files.c.reason
+    ).where(files.c.job_id == job, files.c.state.in_(PROBLEM_STATES))
+    of_files = (
+        select(files.c.path, problems.c.stage, problems.c.reason)
+        .join(files, files.c.id == problems.c.file_id)
+        .where(files.c.job_id == job)
+    )
+    of_images = (
+        select(files.c.path, problems.c.stage, problems.c.reason)
+        .join(files, files.c.image_id == problems.c.image_id)
+        .where(files.c.job_id == job)
+    )
+    of_tasks = (
+        select(files.c.path, tasks.c.stage, tasks.c.reason)
+        .join(files, files.c.image_id == tasks.c.image_id)
+        .where(files.c.job_id == job, tasks.c.state == TaskState.FAILED)
+    )
+    return union_all(states, of_files, of_images, of_tasks).subquery()
+
+
+def thumbnail(connection: Connection, image_id: int) -> bytes | None:
+    """The JPEG of an image's thumbnail, or None when it has none."""
+    data = connection.scalar(select(thumbnails.c.data).where(thumbnails.c.image_id == image_id))
+    return None if data is None else bytes(data)

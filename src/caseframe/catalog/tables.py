@@ -1,0 +1,228 @@
+"""The tables. `images` is content, `files` is where it stands; a picture may stand at many paths.
+
+Paths and digests are bytes. JSON is kept as text exactly as a stage wrote it: PostgreSQL's own JSON
+type refuses U+0000 and reorders keys. Times are microseconds since 1970 UTC, so that both databases
+compare and page over them alike.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only where the key is exactly INTEGER.
+Key = BigInteger().with_variant(Integer, "sqlite")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, stored as microseconds since 1970 UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """To microseconds; a naive datetime is a bug and raises TypeError."""
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Back to an aware datetime in UTC."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def now() -> datetime:
+    """The present, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("source", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("stages", Text, nullable=False),
+    Column("reason", Text),
+    Column("walk", Integer, nullable=False, server_default="0"),
+    Column("created_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("finished_at", UtcTime),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("sha1", LargeBinary(20), nullable=False),
+    Column("md5", LargeBinary(16), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("mime", String(64), nullable=False),
+    Column("format", String(16)),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("orientation", Integer),
+    Column("colorspace", String(16)),
+    Column("bit_depth", Integer),
+    Column("resolution_dpi", Float),
+    Column("pdq", LargeBinary(32)),
+    Column("pdq_quality", Integer),
+    Column("captured_at", String(40)),
+    Column("camera_make", Text),
+    Column("camera_model", Text),
+    Column("lens", Text),
+    Column("face_count", Integer),
+    Column("added_at", UtcTime, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("path", LargeBinary, nullable=False),
+    Column("path_text", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("modified_ns", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("mime", String(128)),
+    Column("sha256", LargeBinary(32), index=True),
+    Column("sha1", LargeBinary(20)),
+    Column("md5", LargeBinary(16)),
+    Column("image_id", ForeignKey("images.id"), index=True),
+    Column("walk", Integer, nullable=False),
+    Column("missing", Boolean, nullable=False, server_default=text("false")),
+    Column("examined_at", UtcTime, nullable=False),
+    UniqueConstraint("job_id", "path"),
+    Index("ix_files_job_id_walk", "job_id", "walk"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("stage", String(64), primary_key=True),
+    Column("version", String(32), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("found", Boolean),
+    Column("reason", Text),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("seconds", Float),
+    Column("model", Text),
+    Column("model_digest", String(64)),
+    Column("finished_at", UtcTime),
+    # Nearly all tasks are done; the ones that are not must be found without reading them all.
+    Index(
+        "ix_tasks_open",
+        "state",
+        "stage",
+        sqlite_where=text("state <> 'done'"),
+        postgresql_where=text("state <> 'done'"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("stage", String(64), primary_key=True),
+    Column("version", String(32), primary_key=True),
+    Column("payload", Text, nullable=False),
+)
+
+faces = Table(
+    "faces",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("stage", String(64), nullable=False),
+    Column("x", Integer, nullable=False),
+    Column("y", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("landmarks", Text, nullable=False),
+    Column("descriptor", LargeBinary),
+    Index("ix_faces_image_id_stage", "image_id", "stage"),
+)
+
+places = Table(
+    "places",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("stage", String(64), primary_key=True),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("altitude_m", Float),
+    Column("direction", Float),
+    Column("town", Text),
+    Column("region", Text),
+    Column("country", Text),
+    Column("country_code", String(2)),
+    Column("distance_km", Float),
+    Index("ix_places_latitude_longitude", "latitude", "longitude"),
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("stage", String(64), nullable=False),
+    Column("field", String(32), nullable=False),
+    Column("value", Text, nullable=False),
+    Index("ix_texts_image_id_stage", "image_id", "stage"),
+)
+
+problems = Table(
+    "problems",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("file_id", ForeignKey("files.id", ondelete="CASCADE"), index=True),
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), index=True),
+    Column("stage", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("mime", String(32), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)

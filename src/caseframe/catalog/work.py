@@ -1,0 +1,233 @@
+"""Tasks: which are due, and the counts that people are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from caseframe.catalog.database import upsert
+from caseframe.catalog.tables import files, images, results, tasks
+from caseframe.domain.evidence import FileState
+from caseframe.domain.work import TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An image with stages that are due, a path where its content stands, and earlier results."""
+
+    image_id: int
+    sha256: bytes
+    path: bytes
+    stages: tuple[str, ...]
+    given: Mapping[str, str]
+
+
+def plan_tasks(
+    connection: Connection,
+    job: str,
+    stage: str,
+    version: str,
+    *,
+    state: TaskState = TaskState.PENDING,
+    reason: str | None = None,
+) -> None:
+    """Give every image of the job that has no task of this stage and version one, in `state`."""
+    there = exists().where(
+        tasks.c.image_id == images.c.id, tasks.c.stage == stage, tasks.c.version == version
+    )
+    new = select(
+        images.c.id, literal(stage), literal(version), literal(state.value), literal(reason, Text)
+    ).where(_in_job(job), ~there)
+    columns = ["image_id", "stage", "version", "state", "reason"]
+    connection.execute(tasks.insert().from_select(columns, new))
+
+
+def _in_job(job: str) -> ColumnElement[bool]:
+    return exists().where(files.c.image_id == images.c.id, files.c.job_id == job)
+
+
+def reset_tasks(
+    connection: Connection, job: str, stage: str, version: str, where: Sequence[ColumnElement[bool]]
+) -> int:
+    """Make the tasks of a stage pending again for the selected images; how many there are."""
+    chosen = select(images.c.id).where(_in_job(job), *where)
+    rows = [
+        {"image_id": n, "stage": stage, "version": version, "state": TaskState.PENDING}
+        for n in connection.scalars(chosen)
+    ]
+    upsert(connection, tasks, rows, update=("state",))
+    return len(rows)
+
+
+def retry_unavailable(connection: Connection, stages: Mapping[str, str]) -> None:
+    """Tasks that could not be done because a stage was missing are due now that it is there."""
+    for stage, version in stages.items():
+        connection.execute(
+            update(tasks)
+            .where(
+                tasks.c.stage == stage,
+                tasks.c.version == version,
+                tasks.c.state == TaskState.UNAVAILABLE,
+            )
+            .values(state=TaskState.PENDING)
+        )
+
+
+def _open(versions: Mapping[str, str]) -> ColumnElement[bool]:
+    current = (and_(tasks.c.stage == s, tasks.c.version == v) for s, v in versions.items())
+    return and_(tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING)), or_(false(), *current))
+
+
+def count_due(connection: Connection, job: str, versions: Mapping[str, str]) -> int:
+    """How many images of a job have pending tasks of these stages."""
+    waiting = exists().where(tasks.c.image_id == images.c.id, _open(versions))
+    query = select(func.count()).select_from(images).where(waiting, _in_job(job))
+    return connection.scalar(query) or 0
+
+
+def due_page(
+    connection: Connection,
+    job: str,
+    versions: Mapping[str, str],
+    needs: Mapping[str, Sequence[str]],
+    *,
+    after: int = 0,
+    limit: int = 200,
+) -> list[Due]:
+    """Images of a job with pending tasks of these stages, by id, from the one behind `after`.
+
+    `needs` names, for each stage, the stages whose results it wants.
+    """
+    waiting = exists().where(tasks.c.image_id == images.c.id, _open(versions))
+    chosen = select(images.c.id).where(images.c.id > after, waiting, _in_job(job))
+    numbers = list(connection.scalars(chosen.order_by(images.c.id).limit(limit)))
+    stages: dict[int, set[str]] = {}
+    query = select(tasks.c.image_id, tasks.c.stage).where(tasks.c.image_id.in_(numbers))
+    for number, stage in connection.execute(query.where(_open(versions))):
+        stages.setdefault(number, set()).add(stage)
+    bases = {base for stage in versions for base in needs.get(stage, ())}
+    given = _payloads(connection, numbers, bases)
+    at = {
+        number: (sha256, path) for number, sha256, path in connection.execute(_paths(job, numbers))
+    }
+    return [
+        Due(
+            number,
+            bytes(at[number][0]),
+            bytes(at[number][1]),
+            tuple(stage for stage in versions if stage in stages[number]),
+            given.get(number, {}),
+        )
+        for number in numbers
+    ]
+
+
+def _paths(job: str, numbers: Sequence[int]) -> Select[Any]:
+    """(image id, SHA-256, path), present files after missing ones so that they win."""
+    return (
+        select(images.c.id, images.c.sha256, files.c.path)
+        .join(files, files.c.image_id == images.c.id)
+        .where(images.c.id.in_(numbers), files.c.job_id == job)
+        .order_by(files.c.missing.desc(), files.c.id.desc())
+    )
+
+
+def _payloads(
+    connection: Connection, numbers: Sequence[int], stages: set[str]
+) -> dict[int, dict[str, str]]:
+    found: dict[int, dict[str, str]] = {}
+    if not stages:
+        return found
+    query = (
+        select(results.c.image_id, results.c.stage, results.c.payload)
+        .where(results.c.image_id.in_(numbers), results.c.stage.in_(stages))
+        .order_by(results.c.version)
+    )
+    for number, stage, payload in connection.execute(query):
+        found.setdefault(number, {})[stage] = payload
+    return found
+
+
+def count_files(connection: Connection, job: str) -> dict[FileState, int]:
+    """How many files of a job stand in each state."""
+    query = select(files.c.state, func.count()).where(files.c.job_id == job).group_by(files.c.state)
+    return {FileState(state): count for state, count in connection.execute(query)}
+
+
+def count_types(connection: Connection, job: str) -> list[tuple[str, int, int]]:
+    """(type, files, bytes) of a job, most files first."""
+    kind = func.coalesce(files.c.mime, "unknown")
+    query = (
+        select(kind, func.count(), func.sum(files.c.size))
+        .where(files.c.job_id == job)
+        .group_by(kind)
+        .order_by(func.count().desc(), kind)
+    )
+    return [(mime, count, int(size or 0)) for mime, count, size in connection.execute(query)]
+
+
+def count_images(connection: Connection, job: str) -> int:
+    """How many different pictures a job holds."""
+    query = select(func.count(func.distinct(files.c.image_id))).where(files.c.job_id == job)
+    return connection.scalar(query) or 0
+
+
+def count_missing(connection: Connection, job: str) -> int:
+    """How many files the last walk did not meet any more."""
+    query = select(func.count()).where(files.c.job_id == job, files.c.missing)
+    return connection.scalar(query) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class StageCount:
+    """How many images of a job stand in one state of one stage; `found` splits the done ones."""
+
+    stage: str
+    state: TaskState
+    found: bool | None
+    count: int
+
+
+def count_tasks(connection: Connection, job: str, versions: Mapping[str, str]) -> list[StageCount]:
+    """The tasks of a job by stage, state and whether something was found."""
+    query = (
+        select(tasks.c.stage, tasks.c.state, tasks.c.found, func.count())
+        .join(images, images.c.id == tasks.c.image_id)
+        .where(
+            _in_job(job),
+            or_(*(and_(tasks.c.stage == s, tasks.c.version == v) for s, v in versions.items())),
+        )
+        .group_by(tasks.c.stage, tasks.c.state, tasks.c.found)
+    )
+    rows = connection.execute(query) if versions else ()
+    return [
+        StageCount(stage, TaskState(state), None if found is None else bool(found), count)
+        for stage, state, found, count in rows
+    ]
+
+
+def open_tasks(connection: Connection, job: str) -> int:
+    """How many tasks of a job are pending or running: none means that it is finished."""
+    query = (
+        select(func.count())
+        .select_from(tasks)
+        .join(images, images.c.id == tasks.c.image_id)
+        .where(tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING)), _in_job(job))
+    )
+    return connection.scalar(query) or 0

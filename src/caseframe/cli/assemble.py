@@ -1,0 +1,128 @@
+"""Putting the parts together: which catalog, which runner, which settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from caseframe.catalog import jobs
+from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
+from caseframe.domain.errors import CaseError, CaseframeError, NotFound
+from caseframe.domain.evidence import path_text
+from caseframe.logs import configure
+from caseframe.pipeline.local import LocalOptions, LocalRunner
+from caseframe.scanner.limits import Limits
+from caseframe.settings import Settings, load_settings
+
+CATALOG_FILE = "catalog.sqlite"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case folder with its open catalog and the settings in force."""
+
+    folder: Path
+    settings: Settings
+    catalog: Catalog
+
+    def job(self, source: bytes | None = None) -> jobs.Job:
+        """The job over `source`, or the case's newest. Raises NotFound."""
+        with self.catalog.read() as connection:
+            if source is not None:
+                found = jobs.find_job(connection, source)
+            else:
+                found = max(
+                    jobs.list_jobs(connection),
+                    key=lambda j: j.started_at or j.created_at,
+                    default=None,
+                )
+        if found is None:
+            what = path_text(source) if source else "anything"
+            raise NotFound(
+                f"the case {self.folder} holds no scan of {what}; run: caseframe scan SOURCE"
+            )
+        return found
+
+
+def settings_for(**given: object) -> Settings:
+    """Read the settings and set up logging by them."""
+    settings = load_settings(**given)
+    configure(settings.log_level, as_json=settings.log_json)
+    return settings
+
+
+@contextmanager
+def open_case(folder: Path, settings: Settings, *, create: bool = False) -> Iterator[Case]:
+    """Open the case in `folder`. Raises CaseError when there is none or it cannot be used."""
+    if create:
+        _make_folder(folder)
+    elif settings.catalog_url is None and not (folder / CATALOG_FILE).exists():
+        raise CaseError(f"there is no case in {folder}; make one with: caseframe scan SOURCE "
+                        f"--case {folder}")  # fmt: skip
+    if settings.catalog_url is not None:
+        catalog = open_postgresql(settings.catalog_url)
+    else:
+        catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=settings.busy_seconds)
+    try:
+        yield Case(folder, settings, catalog)
+    finally:
+        catalog.close()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaseError(
+            f"the case folder {folder} cannot be made: {error.strerror}; give another with --case"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise CaseError(
+            f"the case folder {folder} cannot be written; check its permissions or give another "
+            "with --case"
+        )
+
+
+def keep_out_of_source(folder: Path, source: bytes) -> None:
+    """Raise CaseError when the case folder lies in the source: evidence is never written to."""
+    inside, outside = os.fsencode(folder.resolve()), os.path.realpath(source)
+    if inside == outside or inside.startswith(outside.rstrip(b"/") + b"/"):
+        raise CaseError(
+            f"the case folder {folder} lies inside the source, which is never written to; "
+            "give one elsewhere with --case"
+        )
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Make Ctrl-C, or a stop by the system, end the block with words instead of a trace."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CaseframeError("stopped; the same command goes on where it stopped") from None
+
+
+def local_runner(settings: Settings) -> LocalRunner:
+    """The process pool of this machine, by the settings."""
+    mega = 1_000_000
+    return LocalRunner(
+        LocalOptions(
+            workers=settings.workers,
+            picture_seconds=settings.picture_seconds,
+            attempts=settings.attempts,
+            worker_memory=settings.worker_memory_mb * mega,
+            worker_pictures=settings.worker_pictures,
+            limits=Limits(
+                min_file_bytes=settings.min_file_bytes,
+                max_file_bytes=settings.max_file_bytes,
+                max_pixels=settings.max_pixels,
+                other_hash_bytes=settings.other_hash_bytes,
+            ),
+            cache=settings.cache_dir,
+            log_level=settings.log_level,
+            log_json=settings.log_json,
+        )
+    )

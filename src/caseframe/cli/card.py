@@ -1,0 +1,142 @@
+"""One picture in a form that a person likes to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from caseframe.catalog.records import Record
+from caseframe.cli.summary import human_size
+from caseframe.domain.text import one_line
+
+_EXPOSURE = ("ExposureTime", "FNumber", "ISO", "FocalLength")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A record with the other paths of the same content, and (distance, path) of look-alikes."""
+
+    record: Record
+    same: list[str]
+    near: list[tuple[int, str]]
+
+
+def print_card(card: Card) -> None:
+    """Print a card to standard output."""
+    console = Console(highlight=False)
+    console.print(Text(one_line(card.record["path"]), style="bold"))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(card):
+        if value:
+            table.add_row(name, Text(value))
+    console.print(table)
+
+
+def _rows(card: Card) -> list[tuple[str, str | None]]:
+    record = card.record
+    return [
+        ("what", _what(record)),
+        ("when", when(record["captured_at"])),
+        ("where", where(record["place"])),
+        ("camera", _camera(record)),
+        ("exposure", _exposure(record)),
+        ("faces", _faces(record)),
+        ("sha256", record["sha256"]),
+        ("sha1", record["sha1"]),
+        ("md5", record["md5"]),
+        ("looks", f"PDQ {record['pdq']}" if record["pdq"] else None),
+        ("file", f"{human_size(record['size'])}, modified {record['modified']}"),
+        ("same bytes", "\n".join(one_line(path) for path in card.same)),
+        ("look-alikes", "\n".join(f"{one_line(p)} ({d} of 256 bits)" for d, p in card.near)),
+        ("stages", ", ".join(f"{name} {state}" for name, state in record["stages"].items())),
+        ("problems", "\n".join(f"{p['stage']}: {p['reason']}" for p in record["problems"])),
+    ]
+
+
+def _what(record: Record) -> str:
+    parts = []
+    if record["format"]:
+        parts.append(record["format"])
+    if record["width"]:
+        parts.append(f"{record['width']} x {record['height']}")
+        parts.append(f"{record['width'] * record['height'] / 1e6:.1f} megapixels")
+    if record["colorspace"]:
+        depth = f", {record['bit_depth']} bits a channel" if record["bit_depth"] else ""
+        parts.append(record["colorspace"] + depth)
+    if record["resolution_dpi"]:
+        parts.append(f"{record['resolution_dpi']:g} dpi")
+    if (record["orientation"] or 1) != 1:
+        parts.append(f"turned upright (EXIF orientation {record['orientation']})")
+    return ", ".join(parts) or f"{record['state']}: {record['reason'] or record['mime']}"
+
+
+def when(captured: str | None) -> str | None:
+    """A capture time in words, with what is known of its zone."""
+    if not captured:
+        return None
+    try:
+        moment = datetime.fromisoformat(captured)
+    except ValueError:
+        return captured
+    words = moment.strftime("%A, %-d %B %Y, %H:%M:%S")
+    offset = moment.strftime("%z")
+    zone = f" (UTC{offset[:3]}:{offset[3:5]})" if offset else " by the camera's clock"
+    return words + zone
+
+
+def where(place: Record | None) -> str | None:
+    """A place in words: the nearest town, and the coordinates it was named from."""
+    if not place:
+        return None
+    latitude, longitude = place["latitude"], place["longitude"]
+    at = (
+        f"{abs(latitude):.5f}° {'N' if latitude >= 0 else 'S'}, "
+        f"{abs(longitude):.5f}° {'E' if longitude >= 0 else 'W'}"
+    )
+    if place.get("altitude_m") is not None:
+        at += f", {place['altitude_m']:.0f} m above the sea"
+    town, country = place.get("town"), place.get("country")
+    near = f"near {town}, {country}" if town and country else f"near {town}" if town else ""
+    return f"{near} ({at})" if near else at
+
+
+def _camera(record: Record) -> str | None:
+    camera = record["camera"]
+    if not camera:
+        return None
+    make, model = camera["make"] or "", camera["model"] or ""
+    body = (
+        model
+        if model.lower().startswith(make.split(" ")[0].lower()) and make
+        else f"{make} {model}"
+    )
+    return ", ".join(part for part in (body.strip(), camera["lens"]) if part)
+
+
+def _exposure(record: Record) -> str | None:
+    exif = record["metadata"].get("Exif", {})
+    shown = {name: exif[name] for name in _EXPOSURE if name in exif}
+    parts = []
+    if "ExposureTime" in shown:
+        parts.append(f"{shown['ExposureTime']} s")
+    if "FNumber" in shown:
+        parts.append(f"f/{shown['FNumber']}")
+    if "ISO" in shown:
+        parts.append(f"ISO {shown['ISO']}")
+    if "FocalLength" in shown:
+        parts.append(str(shown["FocalLength"]))
+    return ", ".join(parts)
+
+
+def _faces(record: Record) -> str | None:
+    found = record["faces"]
+    if not found:
+        return "none found" if record["stages"].get("faces") == "done" else None
+    boxes = "; ".join(f"{f['width']} x {f['height']} at {f['x']}, {f['y']}" for f in found)
+    return f"{len(found)}: {boxes}"

@@ -1,0 +1,228 @@
+"""Commands that look into a case: status, problems, show, duplicates, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from caseframe.catalog import jobs, lookup, records
+from caseframe.cli.assemble import Case, open_case, settings_for
+from caseframe.cli.card import Card, print_card
+from caseframe.cli.export import csv_lines, json_lines
+from caseframe.cli.options import (
+    DEFAULT_CASE,
+    CaseOption,
+    JsonOption,
+    SourceOption,
+    optional_source,
+)
+from caseframe.cli.summary import print_summary, summary
+from caseframe.domain.errors import CaseError, NotFound
+from caseframe.domain.evidence import path_text
+from caseframe.domain.text import one_line
+from caseframe.pipeline import twins
+from caseframe.stages.registry import load_registry
+
+
+class Format(StrEnum):
+    """Forms of the export."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (status, problems, show, duplicates, export):
+        app.command()(command)
+
+
+def status(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None:
+    """Show what the case holds: files by state and type, each stage's results, problems."""
+    with open_case(case, settings_for()) as opened:
+        with opened.catalog.read() as connection:
+            found = jobs.list_jobs(connection)
+        if not found:
+            opened.job()
+        for job in found:
+            print_summary(
+                summary(opened.catalog, job, load_registry(announce=False)), as_json=as_json
+            )
+
+
+def problems(
+    case: CaseOption = DEFAULT_CASE,
+    source: SourceOption = None,
+    stage: Annotated[
+        str | None, typer.Option("--stage", help="Only those of one stage; `scan` for the files.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List every file that is corrupt, unreadable or suspect, and every stage that failed."""
+    with open_case(case, settings_for()) as opened:
+        job = opened.job(optional_source(source))
+        count = 0
+        with opened.catalog.read() as connection:
+            for problem in lookup.list_problems(connection, job.id, stage):
+                count += 1
+                path = path_text(problem.path)
+                if as_json:
+                    line = {"path": path, "stage": problem.stage, "reason": problem.reason}
+                    typer.echo(json.dumps(line))
+                else:
+                    typer.echo(f"{problem.stage:<8} {one_line(path)}: {problem.reason}")
+        if not count and not as_json:
+            typer.echo("No problems.")
+
+
+def show(
+    what: Annotated[
+        str, typer.Argument(metavar="PATH|SHA256", help="A file of the source, or a digest.")
+    ],
+    case: CaseOption = DEFAULT_CASE,
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of one picture: camera, time, place, faces, digests, twins."""
+    with open_case(case, settings_for()) as opened:
+        job = opened.job(optional_source(source))
+        with opened.catalog.read() as connection:
+            ids = _find(opened, job, what)
+            found = records.records_of(connection, ids)
+        if as_json:
+            for record in found:
+                typer.echo(json.dumps(record))
+            return
+        print_card(_card(opened, job, found[0], ids))
+
+
+def _find(case: Case, job: jobs.Job, what: str) -> list[int]:
+    """Ids of the files meant by a path (absolute, or below the source) or a hexadecimal digest."""
+    with case.catalog.read() as connection:
+        if len(what) in {32, 40, 64}:
+            try:
+                digest = bytes.fromhex(what)
+            except ValueError:
+                digest = b""
+            if digest and (found := lookup.find_by_digest(connection, digest)):
+                return found
+        exact = os.fsencode(what)
+        absolute = os.path.abspath(exact)
+        below = os.path.relpath(absolute, job.source)
+        for path in (exact, below):
+            number = lookup.find_by_path(connection, job.id, path)
+            if number is not None:
+                return [number]
+    raise NotFound(
+        f"nothing in the case answers to {what}; give a path below {path_text(job.source)}, "
+        "or a whole SHA-256"
+    )
+
+
+def _card(case: Case, job: jobs.Job, record: records.Record, ids: list[int]) -> Card:
+    with case.catalog.read() as connection:
+        image = lookup.image_of(connection, ids[0])
+        same: list[str] = []
+        near: list[tuple[int, str]] = []
+        if image is not None:
+            same = [path_text(o.path) for o in lookup.occurrences(connection, [image], job.id)]
+        if image is not None and record["pdq"]:
+            near = _near(case, job, image, bytes.fromhex(record["pdq"]))
+    return Card(record, [path for path in same if path != record["path"]], near)
+
+
+def _near(case: Case, job: jobs.Job, image: int, bits: bytes) -> list[tuple[int, str]]:
+    """(distance, path) of the job's pictures that look like this one, nearest first."""
+    with case.catalog.read() as connection:
+        rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
+        if not rows:
+            return []
+        distance = twins.distances(twins.pack([b for _, b in rows]), bits)
+        near = {
+            number: int(away)
+            for (number, _), away in zip(rows, distance, strict=True)
+            if away <= twins.NEAR and number != image
+        }
+        found = [
+            (near[o.image_id], path_text(o.path))
+            for o in lookup.occurrences(connection, list(near), job.id)
+        ]
+    return sorted(found)
+
+
+def duplicates(
+    distance: Annotated[
+        int,
+        typer.Option("--distance", min=0, max=twins.MOST,
+                     help="Bits of 256 in which two pictures may differ; 0 finds equal hashes."),
+    ] = twins.NEAR,
+    case: CaseOption = DEFAULT_CASE,
+    source: SourceOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List pictures that are there more than once: the same bytes, and those that look alike."""
+    with open_case(case, settings_for()) as opened:
+        job = opened.job(optional_source(source))
+        count = 0
+        for kind, paths in _duplicate_groups(opened, job, distance):
+            count += 1
+            if as_json:
+                typer.echo(json.dumps({"kind": kind, "paths": paths}))
+            else:
+                typer.echo(f"{kind}:")
+                for path in paths:
+                    typer.echo(f"  {one_line(path)}")
+        if not count and not as_json:
+            typer.echo("No duplicates.")
+
+
+def _duplicate_groups(case: Case, job: jobs.Job, distance: int) -> Iterator[tuple[str, list[str]]]:
+    with case.catalog.read() as connection:
+        for number in lookup.exact_duplicates(connection, job.id):
+            same = lookup.occurrences(connection, [number], job.id)
+            yield "exact", [path_text(o.path) for o in same]
+        rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
+        if not rows:
+            return
+        for members in twins.groups(twins.pack([bits for _, bits in rows]), distance):
+            alike = lookup.occurrences(connection, [rows[m][0] for m in members], job.id)
+            yield "near", [path_text(o.path) for o in alike]
+
+
+def export(
+    form: Annotated[Format, typer.Option("--format", help="jsonl or csv.")] = Format.JSONL,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file; standard output by default.")
+    ] = None,
+    case: CaseOption = DEFAULT_CASE,
+    source: SourceOption = None,
+) -> None:
+    """Write one line for each file with everything that is known of it (docs/export.md)."""
+    with open_case(case, settings_for()) as opened:
+        job = opened.job(optional_source(source))
+        with opened.catalog.read() as connection:
+            found = records.records(connection, job.id)
+            lines = json_lines(found) if form is Format.JSONL else csv_lines(found)
+            if output is None:
+                sys.stdout.writelines(lines)
+            else:
+                _write(output, lines)
+
+
+def _write(output: Path, lines: Iterator[str]) -> None:
+    """All or nothing: a file of that name is never left half written."""
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+        part.replace(output)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CaseError(f"the export cannot be written to {output}: {error.strerror}") from error

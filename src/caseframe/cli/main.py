@@ -1,0 +1,77 @@
+"""The command `caseframe`: its groups, and the one place where errors become words and a status."""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+from typing import Any, NoReturn
+
+import typer
+
+from caseframe import __version__
+from caseframe.domain.errors import CaseframeError, UsageError
+
+app = typer.Typer(
+    name="caseframe",
+    help="Turn a folder of pictures into a case that people can look through.\n\n"
+    "Start with: caseframe demo, then: caseframe scan FOLDER.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"caseframe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
+    pass
+
+
+def build() -> typer.Typer:
+    """The application with every command registered."""
+    from caseframe.cli import look, scan, system  # noqa: PLC0415 - they import this module
+
+    for module in (scan, look, system):
+        module.register(app)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its status: 0 done, 1 could not, 2 wrong usage."""
+    signal.signal(signal.SIGTERM, _as_interrupt)  # a stop by the system is as clean as Ctrl-C
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that is no valid text must not stop a listing that goes into a pipe.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        build()(args=arguments)
+    except UsageError as error:
+        sys.exit(_say(str(error), 2))
+    except CaseframeError as error:
+        sys.exit(_say(str(error), 1))
+    sys.exit(0)
+
+
+def _as_interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(message: str, status: int) -> int:
+    typer.echo(f"caseframe: {message}", err=True)
+    return status
+
+
+if __name__ == "__main__":
+    main()

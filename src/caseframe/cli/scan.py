@@ -1,0 +1,179 @@
+"""Commands that work on a source: scan, rerun, verify."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from caseframe.catalog import jobs, work
+from caseframe.catalog.search import FIELDS, conditions
+from caseframe.cli.assemble import (
+    Case,
+    keep_out_of_source,
+    local_runner,
+    open_case,
+    settings_for,
+    stoppable,
+)
+from caseframe.cli.options import (
+    DEFAULT_CASE,
+    CaseOption,
+    JsonOption,
+    SourceOption,
+    names,
+    optional_source,
+    source_bytes,
+)
+from caseframe.cli.show_progress import shown
+from caseframe.cli.summary import print_summary, summary
+from caseframe.domain.errors import CaseframeError
+from caseframe.domain.evidence import path_text
+from caseframe.pipeline.jobs import JobRun
+from caseframe.pipeline.progress import Progress
+from caseframe.pipeline.verify import Verification
+from caseframe.scanner.walk import check_source
+from caseframe.stages.registry import Available, load_registry
+
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Worker processes; all cores by default.")
+]
+_WHERE_HELP = "Only pictures for which this holds; may be given several times. " + "; ".join(
+    f"{field.name}=… ({field.help})" for field in FIELDS
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(scan)
+    app.command()(rerun)
+    app.command()(verify)
+
+
+def scan(
+    source: Annotated[str, typer.Argument(help="The folder of pictures; it is only read.")],
+    case: CaseOption = DEFAULT_CASE,
+    stages: Annotated[
+        str | None,
+        typer.Option("--stages", help="Stages to run, as a,b; all by default (caseframe stages)."),
+    ] = None,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Read every file, also those with unchanged time.")
+    ] = False,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Scan a folder into a case: every file hashed, typed, and looked at by every stage.
+
+    Run it again to pick up new and changed files, or to go on after a stop. Problems with single
+    files are counted and listed (caseframe problems); they do not make the scan fail.
+    """
+    settings = settings_for(workers=workers)
+    folder = source_bytes(source)
+    check_source(folder)
+    chosen = load_registry().select(names(stages))
+    keep_out_of_source(case, folder)
+    with open_case(case, settings, create=True) as opened:
+        job = _job_for(opened, folder, chosen)
+        _run(opened, job, chosen, walk=True, rehash=rehash, as_json=as_json)
+
+
+def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:
+    with case.catalog.begin() as connection:
+        found = jobs.find_job(connection, source)
+        if found is not None:
+            return found
+        name = path_text(source.rstrip(b"/").rpartition(b"/")[2]) or path_text(source)
+        return jobs.create_job(connection, name, source, tuple(a.stage.name for a in chosen))
+
+
+def _run(
+    case: Case,
+    job: jobs.Job,
+    chosen: tuple[Available, ...],
+    *,
+    walk: bool,
+    as_json: bool,
+    rehash: bool = False,
+) -> None:
+    progress = Progress()
+    with stoppable(), closing(local_runner(case.settings)) as runner:
+        run = JobRun(case.catalog, runner, chosen, progress)
+        with shown(progress, quiet=as_json):
+            if walk:
+                job = run.scan(job.id, rehash=rehash, count_first=not as_json)
+            else:
+                job = run.resume(job.id)
+    print_summary(summary(case.catalog, job, load_registry(announce=False)), as_json=as_json)
+
+
+def rerun(
+    stage: Annotated[str, typer.Option("--stage", help="The stage to run again.")],
+    where: Annotated[list[str] | None, typer.Option("--where", help=_WHERE_HELP)] = None,
+    case: CaseOption = DEFAULT_CASE,
+    source: SourceOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run one stage again, on all pictures or on a selection.
+
+    For example, to try failed pictures again: caseframe rerun --stage faces --where task=failed
+    """
+    settings = settings_for(workers=workers)
+    registry = load_registry()
+    found = registry.get(stage)
+    if found.reason is not None:
+        raise CaseframeError(f"the stage {stage} cannot run here: {found.reason}")
+    selected = conditions(where or [], stage)
+    with open_case(case, settings) as opened:
+        job = opened.job(optional_source(source))
+        check_source(job.source)
+        with opened.catalog.begin() as connection:
+            count = work.reset_tasks(connection, job.id, stage, found.stage.version, selected)
+        if not as_json:
+            typer.echo(f"{count:,} pictures to look at again")
+        chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))
+        _run(opened, job, chosen, walk=False, as_json=as_json)
+
+
+def verify(
+    case: CaseOption = DEFAULT_CASE,
+    source: SourceOption = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave with status 1 when anything differs.")
+    ] = False,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read the source again and report what changed or is missing since the scan.
+
+    Nothing is written, neither to the source nor to the case.
+    """
+    settings = settings_for(workers=workers)
+    with open_case(case, settings) as opened:
+        job = opened.job(optional_source(source))
+        progress = Progress(phase="verify")
+        with stoppable(), closing(local_runner(settings)) as runner:
+            verification = Verification(opened.catalog, runner, progress)
+            with shown(progress, quiet=as_json):
+                for finding in verification.run(job):
+                    _tell(path_text(finding.path), finding.verdict, finding.detail, as_json=as_json)
+    counts = {verdict.value: count for verdict, count in verification.counts.items()}
+    typer.echo(json.dumps({"counts": counts}) if as_json else _sentence(counts))
+    if strict and counts.keys() - {"same"}:
+        raise CaseframeError("the source differs from what was scanned")
+
+
+def _tell(path: str, verdict: str, detail: str, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"path": path, "verdict": verdict, "detail": detail}))
+    else:
+        typer.echo(f"{verdict:<11} {path}: {detail}")
+
+
+def _sentence(counts: dict[str, int]) -> str:
+    if not counts:
+        return "The scan recorded no files, and there are none now."
+    return ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items())) + "."

@@ -1,0 +1,132 @@
+"""What a job came to, counted from the catalog: as JSON, and in words."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from caseframe.catalog import jobs, lookup, work
+from caseframe.catalog.database import Catalog
+from caseframe.domain.evidence import FileState, path_text
+from caseframe.domain.work import TaskState
+from caseframe.stages.registry import Registry
+
+Summary = dict[str, Any]
+
+
+def summary(catalog: Catalog, job: jobs.Job, registry: Registry) -> Summary:
+    """All counts of a job; every number is a query over what is stored."""
+    versions = {
+        a.stage.name: a.stage.version for a in registry.stages if a.stage.name in job.stages
+    }
+    with catalog.read() as connection:
+        files = work.count_files(connection, job.id)
+        stages: Summary = {name: _empty_stage() for name in versions}
+        for row in work.count_tasks(connection, job.id, versions):
+            kind = row.state.value
+            if row.state is TaskState.DONE:
+                kind = "found" if row.found else "none_found"
+            stages[row.stage]["pending" if row.state is TaskState.RUNNING else kind] += row.count
+        return {
+            "job": job.id,
+            "name": job.name,
+            "source": path_text(job.source),
+            "state": job.state.value,
+            "reason": job.reason,
+            "files": sum(files.values()),
+            "states": {state.value: files.get(state, 0) for state in FileState},
+            "pictures": work.count_images(connection, job.id),
+            "missing": work.count_missing(connection, job.id),
+            "types": [
+                {"mime": mime, "files": count, "bytes": size}
+                for mime, count, size in work.count_types(connection, job.id)
+            ],
+            "stages": stages,
+            "problems": lookup.count_problems(connection, job.id),
+        }
+
+
+def _empty_stage() -> dict[str, int]:
+    return dict.fromkeys(("found", "none_found", "failed", "unavailable", "pending"), 0)
+
+
+def print_summary(found: Summary, *, as_json: bool) -> None:
+    """Print a summary to standard output."""
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    console = Console(highlight=False)
+    console.print(f"[bold]{_safe(found['name'])}[/]  {_safe(found['source'])}  ({found['state']})")
+    if found["reason"]:
+        console.print(_safe(found["reason"]))
+    if not found["files"]:
+        console.print("The folder holds no files.")
+        return
+    console.print(_headline(found))
+    console.print(_types(found["types"]))
+    if found["stages"] and found["pictures"]:
+        console.print(_stages(found["stages"]))
+    _print_problems(console, found)
+
+
+def _safe(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _headline(found: Summary) -> str:
+    states = found["states"]
+    rest = ", ".join(
+        f"{states[state]:,} {state}" for state in states if state != "picture" and states[state]
+    )
+    line = (
+        f"{found['files']:,} files: {states['picture']:,} sound pictures"
+        f"{', ' + rest if rest else ''}; {found['pictures']:,} different pictures."
+    )
+    return line + (f" {found['missing']:,} are missing now." if found["missing"] else "")
+
+
+def _types(types: list[Summary]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("type")
+    table.add_column("files", justify="right")
+    table.add_column("size", justify="right")
+    for row in types[:12]:
+        table.add_row(_safe(row["mime"]), f"{row['files']:,}", human_size(row["bytes"]))
+    if len(types) > 12:
+        table.add_row(
+            f"{len(types) - 12} more types", f"{sum(t['files'] for t in types[12:]):,}", ""
+        )
+    return table
+
+
+def _stages(stages: dict[str, dict[str, int]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for name in ("found", "none found", "failed", "unavailable", "pending"):
+        table.add_column(name, justify="right")
+    for name, counts in stages.items():
+        table.add_row(name, *(f"{count:,}" for count in counts.values()))
+    return table
+
+
+def _print_problems(console: Console, found: Summary) -> None:
+    problems = found["problems"]
+    if problems:
+        listed = ", ".join(f"{count:,} from {stage}" for stage, count in sorted(problems.items()))
+        console.print(f"Problems: {listed}. List them with: caseframe problems")
+    else:
+        console.print("No problems.")
+
+
+def human_size(size: int) -> str:
+    """Bytes in words, in powers of 1,000."""
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if amount < 1000 or unit == "TB":
+            return f"{amount:,.0f} {unit}" if unit == "bytes" else f"{amount:,.1f} {unit}"
+        amount /= 1000
+    return f"{size} bytes"

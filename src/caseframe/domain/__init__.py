@@ -1,0 +1,1 @@
+"""Types and rules that every other room shares; imports nothing of ours."""

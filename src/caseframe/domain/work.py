@@ -1,0 +1,88 @@
+"""Tasks, the states they go through, and what comes back from doing them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from caseframe.domain.evidence import Examined
+from caseframe.domain.facts import Facts
+
+
+class TaskState(StrEnum):
+    """A task is one (image, stage, stage version) and is in exactly one of these states."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNAVAILABLE = "unavailable"
+
+
+class JobState(StrEnum):
+    """What a job is doing; `stopped` jobs go on where they stopped when started again."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One file to open, and what to do with its bytes while they are in memory.
+
+    `root` and `path` are bytes as the operating system gives them, `path` relative to `root`.
+    `ingest` asks for the examination of the file itself; without it only stages run, and
+    `sha256` says which content they must find there. `known` lists digests already in the
+    catalog whose work is all done: such a file is hashed and no further work is done on it.
+    `given` holds earlier results (JSON by stage name) that the stages asked for depend on.
+    `before` is the SHA-256 that the same path had when it was last scanned.
+    `skip` maps steps that already killed a worker too often to the reason to record.
+    """
+
+    root: bytes
+    path: bytes
+    stages: tuple[str, ...] = ()
+    ingest: bool = True
+    sha256: bytes | None = None
+    before: bytes | None = None
+    known: frozenset[bytes] = frozenset()
+    given: Mapping[str, str] = field(default_factory=dict)
+    skip: Mapping[str, str] = field(default_factory=dict)
+    file_id: int | None = None
+    image_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """What became of one task: its state, the result as JSON text, and the facts in it.
+
+    `payload` is None unless the state is done and something was found. `found` tells "none
+    found" from "found"; a failed or unavailable task has neither and says why in `reason`.
+    """
+
+    stage: str
+    version: str
+    state: TaskState
+    found: bool = False
+    reason: str | None = None
+    payload: str | None = None
+    facts: Facts | None = None
+    problems: tuple[str, ...] = ()
+    model: str | None = None
+    model_digest: str | None = None
+    seconds: float = 0.0
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything that came of one order. `examined` is None when it was not asked for."""
+
+    order: Order
+    examined: Examined | None
+    stages: tuple[StageOutcome, ...] = ()
+    already_known: bool = False

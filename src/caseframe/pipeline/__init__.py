@@ -1,0 +1,1 @@
+"""Planning work, having it done, and collecting what came of it."""

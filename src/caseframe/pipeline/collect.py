@@ -1,0 +1,123 @@
+"""Collecting outcomes: in batches, each whole, and no bad one takes others along."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
+
+from caseframe.catalog.database import Catalog
+from caseframe.catalog.recording import record
+from caseframe.domain.evidence import PICTURE_STATES, Examined, FileState, path_text
+from caseframe.domain.text import one_line, storable
+from caseframe.domain.work import Outcome, StageOutcome, TaskState
+from caseframe.pipeline.progress import Progress
+
+_BATCH = 64
+_SECONDS = 1.0
+_log = structlog.get_logger(__name__)
+
+
+class Collector:
+    """Takes outcomes of one job and writes them; `versions` are the stages' versions by name."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        job: str,
+        walk: int,
+        versions: Mapping[str, str],
+        progress: Progress,
+    ) -> None:
+        self._catalog = catalog
+        self._job = job
+        self._walk = walk
+        self._versions = versions
+        self._progress = progress
+        self._waiting: list[Outcome] = []
+        self._since = time.monotonic()
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one outcome; it is in the catalog at the latest after the next `flush`."""
+        self._waiting.append(self._completed(outcome))
+        if len(self._waiting) >= _BATCH or time.monotonic() - self._since > _SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits, in one transaction. Raises CaseError; then nothing was written."""
+        batch = self._waiting
+        if batch:
+            try:
+                self._write(batch)
+            except (DataError, IntegrityError, StatementError) as error:
+                _log.warning("collect.batch_refused", reason=one_line(str(error)))
+                for outcome in batch:
+                    self._write_alone(outcome)
+            self._waiting = []
+            self._report(batch)
+        self._since = time.monotonic()
+
+    def _write(self, batch: list[Outcome]) -> None:
+        with self._catalog.begin() as connection:
+            record(connection, self._job, self._walk, batch)
+
+    def _write_alone(self, outcome: Outcome) -> None:
+        """Write one outcome; if the database refuses its results, write that instead of them."""
+        try:
+            self._write([outcome])
+        except (DataError, IntegrityError, StatementError) as error:
+            reason = one_line(f"the result could not be stored: {error.orig or error}")
+            failed = tuple(_refused(stage, reason) for stage in outcome.stages)
+            self._write([replace(outcome, stages=failed)])
+
+    def _completed(self, outcome: Outcome) -> Outcome:
+        """With the note of a changed content, and a failure for each stage that was not tried."""
+        examined = outcome.examined
+        if outcome.already_known:
+            return replace(outcome, examined=_with_change_noted(outcome, examined))
+        noted = _with_change_noted(outcome, examined)
+        if outcome.order.ingest and examined and examined.state not in PICTURE_STATES:
+            return replace(outcome, examined=noted)
+        tried = {stage.stage for stage in outcome.stages}
+        reason = (examined.reason if examined else None) or "the picture could not be opened"
+        skipped = tuple(
+            StageOutcome(name, self._versions[name], TaskState.FAILED, reason=storable(reason))
+            for name in outcome.order.stages
+            if name not in tried
+        )
+        return replace(outcome, examined=noted, stages=(*outcome.stages, *skipped))
+
+    def _report(self, batch: list[Outcome]) -> None:
+        progress = self._progress
+        for outcome in batch:
+            examined = outcome.examined
+            if outcome.order.ingest and examined is not None:
+                progress.examined += 1
+                progress.bytes_read += examined.size
+                progress.states[examined.state] += 1
+            else:
+                progress.stage_done += 1
+            for stage in outcome.stages:
+                progress.stages[stage.stage][stage.state] += 1
+            progress.current = path_text(outcome.order.path)
+        progress.changed()
+
+
+def _refused(stage: StageOutcome, reason: str) -> StageOutcome:
+    return StageOutcome(
+        stage.stage, stage.version, TaskState.FAILED, reason=reason, attempts=stage.attempts
+    )
+
+
+def _with_change_noted(outcome: Outcome, examined: Examined | None) -> Examined | None:
+    """A file whose content is not what it was at the last scan says so: it matters as evidence."""
+    before = outcome.order.before
+    if examined is None or before is None or examined.state is FileState.UNREADABLE:
+        return examined
+    if examined.digests is not None and examined.digests.sha256 == before:
+        return examined
+    note = f"the content changed since the last scan; its SHA-256 was {before.hex()}"
+    return replace(examined, notes=(*examined.notes, note))

@@ -1,0 +1,240 @@
+"""Running a job: walk the source, have new files examined, then do the work that is still due.
+
+A job can be killed at any moment and run again: what the catalog holds is done, the rest is not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+
+from sqlalchemy import Connection
+
+from caseframe.catalog import evidence, jobs, recording, work
+from caseframe.catalog.database import Catalog
+from caseframe.domain.errors import CaseframeError, SourceError
+from caseframe.domain.work import JobState, Order, TaskState
+from caseframe.pipeline.collect import Collector
+from caseframe.pipeline.plan import Before, needs_reading, state_of_skipped
+from caseframe.pipeline.progress import Progress
+from caseframe.pipeline.runner import Runner
+from caseframe.scanner.walk import Entry, check_source, walk
+from caseframe.stages.registry import Available
+
+_WALK_BATCH = 512
+
+
+class JobRun:
+    """One run of one job over its source, with the stages that were chosen."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        runner: Runner,
+        stages: Sequence[Available],
+        progress: Progress | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._runner = runner
+        self._chosen = stages
+        self._versions = {a.stage.name: a.stage.version for a in stages}
+        self._working = {a.stage.name: a.stage.version for a in stages if a.reason is None}
+        self._needs = {a.stage.name: a.stage.after for a in stages}
+        self.progress = progress or Progress()
+        self.progress.stages.update({name: Counter() for name in self._versions})
+
+    def scan(self, job_id: str, *, rehash: bool = False, count_first: bool = False) -> jobs.Job:
+        """Walk the source and do everything that is due; the job as it ended.
+
+        `count_first` counts the source beside the work, so that progress knows the total.
+        Raises SourceError or CaseError, and marks the job failed; KeyboardInterrupt marks it
+        stopped.
+        """
+        with self._running(job_id) as job:
+            check_source(job.source)
+            if count_first:
+                self._count(job.source)
+            collector = self._collector(job)
+            for outcome in self._runner.run(self._orders(job, rehash=rehash)):
+                collector.add(outcome)
+            collector.flush()
+            with self._catalog.begin() as connection:
+                evidence.mark_missing(connection, job.id, job.walk)
+            self._do_due(job)
+        return self._job(job_id)
+
+    def resume(self, job_id: str) -> jobs.Job:
+        """Do only the stage work that is due, without walking the source."""
+        with self._running(job_id, walk=False) as job:
+            check_source(job.source)
+            self._do_due(job)
+        return self._job(job_id)
+
+    def _job(self, job_id: str) -> jobs.Job:
+        with self._catalog.read() as connection:
+            return jobs.get_job(connection, job_id)
+
+    @contextmanager
+    def _running(self, job_id: str, *, walk: bool = True) -> Iterator[jobs.Job]:
+        """Mark the job running, and afterwards by how the block ended."""
+        with self._catalog.begin() as connection:
+            job = jobs.start_job(connection, job_id, tuple(self._versions), walk=walk)
+        try:
+            yield job
+        except CaseframeError as error:
+            # When the catalog itself is what failed, its own error is the one worth seeing.
+            with suppress(CaseframeError):
+                self._end(job_id, JobState.FAILED, str(error))
+            raise
+        except BaseException:
+            with suppress(CaseframeError):
+                self._end(job_id, JobState.STOPPED)
+            raise
+        self._end(job_id, JobState.FINISHED)
+
+    def _end(self, job_id: str, state: JobState, reason: str | None = None) -> None:
+        with self._catalog.begin() as connection:
+            jobs.end_job(connection, job_id, state, reason)
+
+    def _collector(self, job: jobs.Job) -> Collector:
+        return Collector(self._catalog, job.id, job.walk, self._versions, self.progress)
+
+    # ---- the source -----------------------------------------------------------------------
+
+    def _count(self, source: bytes) -> None:
+        """Count the source in a thread of its own; the walk for the work does not wait for it."""
+
+        def count() -> None:
+            with suppress(SourceError):
+                self.progress.total = sum(1 for _ in walk(source))
+
+        threading.Thread(target=count, daemon=True, name="count").start()
+
+    def _orders(self, job: jobs.Job, *, rehash: bool) -> Iterator[Order]:
+        entries = walk(job.source)
+        while batch := list(islice(entries, _WALK_BATCH)):
+            self.progress.seen += len(batch)
+            yield from self._triage(job, batch, rehash=rehash)
+
+    def _triage(self, job: jobs.Job, batch: list[Entry], *, rehash: bool) -> list[Order]:
+        """Record what needs no worker; orders for the rest."""
+        with self._catalog.read() as connection:
+            known = evidence.files_at(connection, job.id, [entry.path for entry in batch])
+        unchanged: list[int] = []
+        skipped: list[Entry] = []
+        unread: list[Entry] = []
+        for entry in batch:
+            before = known.get(entry.path)
+            if entry.skipped is not None:
+                skipped.append(entry)
+            elif before and not needs_reading(entry, _before(before), rehash=rehash):
+                unchanged.append(before.id)
+            else:
+                unread.append(entry)
+        self._record(job, unchanged, skipped)
+        return self._order(job, unread, known)
+
+    def _record(self, job: jobs.Job, unchanged: list[int], skipped: list[Entry]) -> None:
+        if not unchanged and not skipped:
+            return
+        with self._catalog.begin() as connection:
+            evidence.mark_seen(connection, unchanged, job.walk)
+            rows = [_skipped_row(entry) for entry in skipped]
+            recording.record_skipped(connection, job.id, job.walk, rows)
+        self.progress.unchanged += len(unchanged)
+        self.progress.examined += len(skipped)
+        self.progress.states.update(state_of_skipped(entry) for entry in skipped)
+        self.progress.changed()
+
+    def _order(
+        self, job: jobs.Job, unread: list[Entry], known: dict[bytes, evidence.KnownFile]
+    ) -> list[Order]:
+        if not unread:
+            return []
+        sizes = {entry.size for entry in unread}
+        with self._catalog.read() as connection:
+            settled = evidence.settled_by_size(connection, sizes, self._working)
+        orders = []
+        for entry in unread:
+            before = known.get(entry.path)
+            orders.append(
+                Order(
+                    root=job.source,
+                    path=entry.path,
+                    stages=tuple(self._working),
+                    before=before.sha256 if before else None,
+                    known=settled.get(entry.size, frozenset()),
+                    file_id=before.id if before else None,
+                )
+            )
+        return orders
+
+    # ---- work on what is known --------------------------------------------------------------
+
+    def _do_due(self, job: jobs.Job) -> None:
+        with self._catalog.begin() as connection:
+            for available in self._chosen:
+                _plan(connection, job.id, available)
+            work.retry_unavailable(connection, self._working)
+        collector = self._collector(job)
+        self.progress.phase = "stages"
+        with self._catalog.read() as connection:
+            self.progress.stage_total = work.count_due(connection, job.id, self._working)
+        for outcome in self._runner.run(self._due_orders(job)):
+            collector.add(outcome)
+        collector.flush()
+
+    def _due_orders(self, job: jobs.Job) -> Iterator[Order]:
+        last = 0
+        while page := self._due_page(job, last):
+            for due in page:
+                yield Order(
+                    root=job.source,
+                    path=due.path,
+                    stages=due.stages,
+                    ingest=False,
+                    sha256=due.sha256,
+                    given=due.given,
+                    image_id=due.image_id,
+                )
+            last = page[-1].image_id
+
+    def _due_page(self, job: jobs.Job, last: int) -> list[work.Due]:
+        # A connection of its own for each page: a reader that stays open while workers work would
+        # keep SQLite from folding its log back, and PostgreSQL from cleaning up.
+        with self._catalog.read() as connection:
+            return work.due_page(connection, job.id, self._working, self._needs, after=last)
+
+
+def _before(known: evidence.KnownFile) -> Before:
+    return Before(known.size, known.modified_ns, known.state)
+
+
+def _skipped_row(entry: Entry) -> dict[str, object]:
+    return {
+        "path": entry.path,
+        "size": entry.size,
+        "modified_ns": entry.modified_ns,
+        "state": state_of_skipped(entry),
+        "reason": entry.skipped,
+        "mime": entry.mime,
+    }
+
+
+def _plan(connection: Connection, job: str, available: Available) -> None:
+    """Every image gets a task of the stage; where the stage cannot work, one that says why."""
+    stage = available.stage
+    if available.reason is None:
+        work.plan_tasks(connection, job, stage.name, stage.version)
+    else:
+        work.plan_tasks(
+            connection,
+            job,
+            stage.name,
+            stage.version,
+            state=TaskState.UNAVAILABLE,
+            reason=available.reason,
+        )

@@ -1,0 +1,314 @@
+"""One picture in memory: header, and upright pixels at the size that is asked for.
+
+JPEG goes through libjpeg-turbo (simplejpeg), which decodes at a fraction of the size for a
+fraction of the work and reports data that it had to guess; everything else through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pillow_heif
+import simplejpeg
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from caseframe.domain.errors import OverLimit, PictureError
+from caseframe.domain.evidence import PictureInfo, Thumbnail
+from caseframe.domain.text import one_line
+from caseframe.scanner.integrity import damage, png_chunk
+from caseframe.scanner.limits import Limits
+from caseframe.scanner.sniff import JPEG, PNG, Kind
+
+Pixels = npt.NDArray[np.uint8]
+
+pillow_heif.register_heif_opener(thumbnails=False)
+cv2.setNumThreads(1)
+Image.MAX_IMAGE_PIXELS = None  # our own limit is checked on the header, before anything is decoded
+
+_FORMATS = {
+    "JPEG": ("JPEG", "MPO"),
+    "HEIC": ("HEIF",),
+}
+_COLORSPACES = {
+    "1": "Gray", "L": "Gray", "LA": "Gray", "I": "Gray", "F": "Gray",
+    "I;16": "Gray", "I;16B": "Gray", "I;16L": "Gray",
+    "RGB": "sRGB", "RGBA": "sRGB", "RGBX": "sRGB", "P": "sRGB", "PA": "sRGB",
+    "CMYK": "CMYK", "YCbCr": "YCbCr", "LAB": "Lab", "HSV": "HSV",
+}  # fmt: skip
+_ORIENTATION = 0x0112
+# libwebp needs 15 bytes a pixel where others need 3 or 4 (measured on lossless bombs).
+_WEIGHT = {"WebP": 3}
+# Progressive JPEGs hold about 10 scans; every scan passes over all coefficients of the picture.
+_SCANS = 50
+_THUMBNAIL_QUALITY = 80
+# What Pillow's decoders raise on malformed data, by their documentation and by trial.
+_DECODE_ERRORS = (
+    OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, AttributeError,
+    OverflowError, ZeroDivisionError, RuntimeError, struct.error, UnidentifiedImageError,
+    Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def _said(error: Exception) -> str:
+    return one_line(str(error) or type(error).__name__)
+
+
+class Picture:
+    """A `Frame` over the bytes of one file. Each part is made when first asked for, once.
+
+    `damage` tells, after pixels were asked for, why the picture counts as corrupt; None for a
+    sound one. Not for use by several threads at once.
+    """
+
+    def __init__(self, data: bytes, kind: Kind, limits: Limits) -> None:
+        self._data = data
+        self._kind = kind
+        self._limits = limits
+        self._fitted: dict[int, Pixels] = {}
+        self._whole: Pixels | None = None
+        self._failure: PictureError | None = None
+        self._no_header: str | None = None
+        self.damage: str | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The whole file."""
+        return self._data
+
+    def give_up_header(self, reason: str | None) -> None:
+        """From now on neither header nor pixels are tried (they killed a worker); None: nothing."""
+        self._no_header = reason
+        self.give_up_pixels(reason)
+
+    def give_up_pixels(self, reason: str | None) -> None:
+        """From now on `pixels` raises PictureError with this reason; None: nothing."""
+        if reason is not None:
+            self._failure = PictureError(reason)
+
+    @cached_property
+    def _header(self) -> Image.Image:
+        if self._no_header is not None:
+            raise PictureError(self._no_header)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # remarks on odd metadata; the exif stage keeps them
+                formats = _FORMATS.get(self._kind.format, (self._kind.format.upper(),))
+                return Image.open(io.BytesIO(self._data), formats=formats)
+        except _DECODE_ERRORS as error:
+            if "too large" in str(error):  # Pillow's bound on compressed text and profiles in PNG
+                raise OverLimit(f"its header holds a decompression bomb: {_said(error)}") from error
+            raise PictureError(f"the header cannot be read: {_said(error)}") from error
+
+    @cached_property
+    def info(self) -> PictureInfo:
+        """What the header says, width and height upright. Raises PictureError."""
+        image = self._header
+        orientation = self._orientation()
+        width, height = image.size if orientation < 5 else image.size[::-1]
+        return PictureInfo(
+            mime=self._kind.mime,
+            format=self._kind.format,
+            width=width,
+            height=height,
+            orientation=orientation,
+            colorspace=_COLORSPACES.get(image.mode, image.mode),
+            bit_depth=_bit_depth(image, self._data),
+            resolution_dpi=_resolution(image),
+        )
+
+    def _orientation(self) -> int:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                value = self._exif().get(_ORIENTATION, 1)
+        except _DECODE_ERRORS:
+            return 1  # the exif stage reports metadata that cannot be read
+        return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+    def _exif(self) -> Image.Exif:
+        if self._kind is not PNG:
+            return self._header.getexif()
+        exif = Image.Exif()  # Pillow would decode the whole PNG in search of a late chunk
+        if (chunk := png_chunk(self._data, b"eXIf")) is not None:
+            exif.load(chunk)
+        return exif
+
+    def check_limits(self) -> None:
+        """Raise OverLimit when decoding would exceed the limits; reads only the header."""
+        info = self.info
+        pixels = info.width * info.height
+        limit = self._limits.max_pixels // _WEIGHT.get(info.format, 1)
+        if pixels > limit:
+            raise OverLimit(
+                f"{info.width} x {info.height} is {pixels / 1e6:,.0f} million pixels, over the "
+                f"limit of {limit / 1e6:,.0f} million for {info.format} (setting max_pixels)"
+            )
+        if self._header.info.get("progressive"):
+            scans = self._data.count(b"\xff\xda")
+            if scans * pixels > self._limits.max_pixels * _SCANS:
+                raise OverLimit(f"a JPEG of {scans:,} scans, each as much work as a whole picture")
+
+    def pixels(self, max_side: int) -> Pixels:
+        """The upright picture, 8-bit RGB, (height, width, 3), longer side at most `max_side`.
+
+        Raises PictureError when nothing can be decoded, OverLimit before trying too much.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if max_side not in self._fitted:
+            try:
+                self._fitted[max_side] = self._decode(max_side)
+            except PictureError as error:
+                self._failure = error
+                raise
+        return self._fitted[max_side]
+
+    def _decode(self, max_side: int) -> Pixels:
+        self.check_limits()
+        if self._kind is JPEG and (scaled := self._decode_jpeg(max_side)) is not None:
+            fitted = _fit(scaled, max_side)
+        else:
+            if self._whole is None:
+                self._whole = self._decode_with_pillow(max_side)
+            fitted = _fit(self._whole, max_side)
+        upright = np.ascontiguousarray(_upright(fitted, self.info.orientation))
+        upright.flags.writeable = False
+        return upright
+
+    def _decode_jpeg(self, max_side: int) -> Pixels | None:
+        """Decoded at the smallest scale not below `max_side`; None where Pillow must do it."""
+        width, height = self._header.size
+        scale = min(1.0, max_side / max(width, height))
+        wanted = {"min_width": int(width * scale) or 1, "min_height": int(height * scale) or 1}
+        if self._header.mode not in {"RGB", "L"}:
+            return None
+        decoded: Pixels
+        try:
+            decoded = simplejpeg.decode_jpeg(self._data, min_factor=1, **wanted)
+        except ValueError as error:
+            self.damage = _said(error)
+        else:
+            return decoded
+        try:
+            decoded = simplejpeg.decode_jpeg(self._data, min_factor=1, strict=False, **wanted)
+        except ValueError:
+            return None  # arithmetic coding, 12 bits…: Pillow may know it, and says so if not
+        return decoded
+
+    def _decode_with_pillow(self, max_side: int) -> Pixels:
+        self.damage = damage(self._kind.mime, self._data)
+        image = self._loaded()
+        # Reduced before it is converted: a picture at the limit would not fit in memory twice.
+        factor = max(image.size) // max(max_side, 2048)
+        return _to_rgb(image.reduce(factor) if factor > 1 and image.mode in _REDUCIBLE else image)
+
+    def _loaded(self) -> Image.Image:
+        try:
+            return self._load(lenient=False)
+        except _DECODE_ERRORS as error:
+            self.damage = self.damage or _said(error)
+        try:
+            return self._load(lenient=True)
+        except _DECODE_ERRORS as error:
+            raise PictureError(f"nothing can be decoded: {_said(error)}") from error
+
+    def _load(self, *, lenient: bool) -> Image.Image:
+        formats = _FORMATS.get(self._kind.format, (self._kind.format.upper(),))
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                image = Image.open(io.BytesIO(self._data), formats=formats)
+                image.load()
+            return image
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+    def thumbnail(self) -> Thumbnail:
+        """The upright picture within the thumbnail size, as JPEG. Raises PictureError."""
+        small = self.pixels(self._limits.thumbnail_side)
+        data = simplejpeg.encode_jpeg(
+            small, quality=_THUMBNAIL_QUALITY, colorsubsampling="420", fastdct=False
+        )
+        return Thumbnail("image/jpeg", small.shape[1], small.shape[0], data)
+
+
+_REDUCIBLE = {"L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "La", "RGBa"}
+
+
+def _to_rgb(image: Image.Image) -> Pixels:
+    if image.mode.startswith(("I", "F")):
+        return _stretched(np.asarray(image))
+    if image.mode in {"LA", "PA", "RGBA", "La", "RGBa"} or "transparency" in image.info:
+        with_alpha = image.convert("RGBA")
+        paper = Image.new("RGBA", with_alpha.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(paper, with_alpha)
+    return np.asarray(image.convert("RGB"))
+
+
+def _stretched(values: npt.NDArray[Any]) -> Pixels:
+    """More than 8 bits a channel: 16-bit integers lose their low byte, others span their range."""
+    if values.dtype == np.uint16:
+        grey = (values >> 8).astype(np.uint8)
+    else:
+        wide = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+        low, high = float(wide.min()), float(wide.max())
+        full = 65535.0 if low >= 0 and 255 < high <= 65535 and values.dtype.kind == "i" else high
+        low = 0.0 if full != high else low
+        grey = ((wide - low) * (255.0 / max(full - low, 1e-12))).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _fit(pixels: Pixels, max_side: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    longer = max(height, width)
+    if longer <= max_side:
+        return pixels
+    size = (max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer)))
+    # Averaging areas costs five times as much and shows only when less than half is kept.
+    method = cv2.INTER_LINEAR if longer < 2 * max_side else cv2.INTER_AREA
+    return np.asarray(cv2.resize(pixels, size, interpolation=method), dtype=np.uint8)
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo the EXIF orientation (EXIF 2.32, tag 0x0112) by mirroring and quarter turns."""
+    turned = {
+        2: lambda p: p[:, ::-1],
+        3: lambda p: p[::-1, ::-1],
+        4: lambda p: p[::-1],
+        5: lambda p: p.swapaxes(0, 1),
+        6: lambda p: np.rot90(p, -1),
+        7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+        8: lambda p: np.rot90(p, 1),
+    }
+    return turned[orientation](pixels) if orientation in turned else pixels
+
+
+def _bit_depth(image: Image.Image, data: bytes) -> int | None:
+    if image.format == "PNG":
+        return data[24]  # IHDR is always first: width, height, then the bit depth
+    if image.format == "TIFF":
+        bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+        return int(bits[0] if isinstance(bits, tuple) else bits)
+    if "bit_depth" in image.info:
+        return int(image.info["bit_depth"])
+    return 1 if image.mode == "1" else 16 if image.mode.startswith("I;16") else 8
+
+
+def _resolution(image: Image.Image) -> float | None:
+    dpi = image.info.get("dpi")
+    try:
+        across = float(dpi[0]) if dpi else 0.0
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    # Not a number, infinite, or the "1 x 1" that some programs write for "unknown".
+    return round(across, 2) if 1 < across < 1e6 else None

@@ -1,0 +1,116 @@
+"""All settings in one frozen tree, read once by the command line and handed down as values.
+
+Sources, the first that says something wins: command line, environment (`CASEFRAME_…`), the file
+`caseframe.toml` in the working folder (or the one that `CASEFRAME_CONFIG` names), the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from caseframe.domain.errors import UsageError
+
+CONFIG_FILE = "caseframe.toml"
+
+
+def _workers() -> int:
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and what it does."""
+
+    model_config = SettingsConfigDict(env_prefix="CASEFRAME_", frozen=True, extra="forbid")
+
+    catalog_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of a PostgreSQL catalog, such as "
+        "postgresql+psycopg://user@db.example.org/case; without it the case folder holds SQLite.",
+    )
+    workers: int = Field(
+        default_factory=_workers, ge=1, le=1024,
+        description="Worker processes; as many as this machine lets us use when not set.",
+    )  # fmt: skip
+    picture_seconds: float = Field(
+        60.0, gt=0, description="Time limit for all work on one picture, in seconds."
+    )
+    attempts: int = Field(
+        3, ge=1, le=100, description="How often work that kills its worker is tried."
+    )
+    worker_memory_mb: int = Field(
+        1536, ge=0,
+        description="Memory that one worker may allocate, in MB (10^6 bytes); 0 sets no limit.",
+    )  # fmt: skip
+    worker_pictures: int = Field(
+        5000, ge=0,
+        description="Pictures after which a worker is replaced by a fresh one; 0 keeps it.",
+    )  # fmt: skip
+    min_file_bytes: int = Field(
+        0, ge=0, description="Pictures in smaller files are recorded and not looked into."
+    )
+    max_file_bytes: int = Field(
+        256_000_000, ge=1,
+        description="Pictures in larger files are hashed and recorded as over the limit.",
+    )  # fmt: skip
+    max_pixels: int = Field(
+        150_000_000, ge=1,
+        description="Width x height above which a picture is not decoded.",
+    )  # fmt: skip
+    other_hash_bytes: int = Field(
+        64_000_000, ge=0,
+        description="Files that are not pictures are hashed up to this size.",
+    )  # fmt: skip
+    busy_seconds: float = Field(
+        120.0, gt=0,
+        description="How long to wait while another process holds the catalog, in seconds.",
+    )  # fmt: skip
+    cache_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("caseframe")),
+        description="Folder for what is made once from installed packages, such as face models.",
+    )
+    log_level: str = Field(
+        "warning", pattern="(?i)^(debug|info|warning|error)$",
+        description="Least level of log lines on standard error: debug, info, warning or error.",
+    )  # fmt: skip
+    log_json: bool = Field(False, description="Log lines as JSON, one event a line.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, TOML file; nothing else."""
+        file = Path(os.environ.get("CASEFRAME_CONFIG", CONFIG_FILE))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings with what the command line gave (None means not given).
+
+    Raises UsageError that names the setting and what is wrong with it.
+    """
+    config = os.environ.get("CASEFRAME_CONFIG")
+    if config and not Path(config).is_file():
+        raise UsageError(f"CASEFRAME_CONFIG names {config}, and there is no such file")
+    try:
+        return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise UsageError(f"setting {name}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the settings file cannot be read: {error}") from error

@@ -1,0 +1,1 @@
+"""Stages: each looks at one picture and says what it found there."""

@@ -1,0 +1,95 @@
+"""Makers of good, damaged and hostile files; nothing is stored, everything is made by code.
+
+The rows of the yardstick that each module serves stand in its first line.
+"""
+
+from .active import archive_and_jpeg, delegates, page_and_jpeg, script_and_gif
+from .bomb import bombs, png_bilevel, png_grey, png_profile_bomb, png_rgb, png_text_bomb, repeated
+from .broken import (
+    bad_checksum,
+    broken_files,
+    claims_taller,
+    corrupt_pictures,
+    cut,
+    garbage_in_scan,
+    unseen_damage,
+    without_trailer,
+    zero_filled,
+)
+from .ifd import Entry, evil_metadata, evil_structures, jpeg_with_tiff, tiff
+from .names import UPLOAD_NAMES, odd_names, write_odd_names, write_sparse, write_special_files
+from .photos import (
+    FORMATS,
+    SUFFIXES,
+    animation,
+    described,
+    encoded,
+    gps_tags,
+    jpeg_with_exif,
+    photo,
+    progressive,
+    scene,
+)
+from .values import (
+    FORMULAS,
+    MARKUP,
+    formula_pictures,
+    jpeg_with_text,
+    log_injection,
+    markup_pictures,
+    picture_with_urls,
+    svg_with_links,
+    undecodable_text,
+)
+
+__all__ = [
+    "FORMATS",
+    "FORMULAS",
+    "MARKUP",
+    "SUFFIXES",
+    "UPLOAD_NAMES",
+    "Entry",
+    "animation",
+    "archive_and_jpeg",
+    "bad_checksum",
+    "bombs",
+    "broken_files",
+    "claims_taller",
+    "corrupt_pictures",
+    "cut",
+    "delegates",
+    "described",
+    "encoded",
+    "evil_metadata",
+    "evil_structures",
+    "formula_pictures",
+    "garbage_in_scan",
+    "gps_tags",
+    "jpeg_with_exif",
+    "jpeg_with_text",
+    "jpeg_with_tiff",
+    "log_injection",
+    "markup_pictures",
+    "odd_names",
+    "page_and_jpeg",
+    "photo",
+    "picture_with_urls",
+    "png_bilevel",
+    "png_grey",
+    "png_profile_bomb",
+    "png_rgb",
+    "png_text_bomb",
+    "progressive",
+    "repeated",
+    "scene",
+    "script_and_gif",
+    "svg_with_links",
+    "tiff",
+    "undecodable_text",
+    "unseen_damage",
+    "without_trailer",
+    "write_odd_names",
+    "write_sparse",
+    "write_special_files",
+    "zero_filled",
+]

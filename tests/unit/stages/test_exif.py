@@ -1,0 +1,572 @@
+"""The exif stage, on pictures whose metadata are made here, byte by byte."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from caseframe.domain.evidence import PictureInfo
+from caseframe.domain.facts import Camera, Capture, Text
+from caseframe.stages.exif import ExifResult, ExifStage
+from caseframe.stages.stage import Pixels, StageContext, StageError
+
+pytest.importorskip("exiv2")
+
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
+SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1}
+HANG_SECONDS = 30
+
+Entry = tuple[int, bytes]
+Read = Callable[[bytes], ExifResult]
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A frame of bytes only."""
+
+    data: bytes
+
+    @property
+    def info(self) -> PictureInfo:
+        raise AssertionError("the stage needs no header")
+
+    def pixels(self, max_side: int) -> Pixels:
+        raise AssertionError("the stage needs no pixels")
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
+    stage = ExifStage()
+    stage.prepare(StageContext(tmp_path_factory.mktemp("cache")))
+    return lambda data: stage.run(Bytes(data), {})
+
+
+def text(value: str | bytes) -> Entry:
+    raw = value.encode() if isinstance(value, str) else value
+    return ASCII, raw + b"\x00"
+
+
+def short(*values: int) -> Entry:
+    return SHORT, struct.pack(f"<{len(values)}H", *values)
+
+
+def ratio(*values: int) -> Entry:
+    return RATIONAL, struct.pack(f"<{len(values)}I", *values)
+
+
+def directory(entries: dict[int, Entry], at: int, following: int = 0) -> bytes:
+    """One little-endian TIFF directory that stands at `at`, its values behind it."""
+    head, values = struct.pack("<H", len(entries)), b""
+    behind = at + 2 + 12 * len(entries) + 4
+    for tag, (kind, raw) in sorted(entries.items()):
+        head += struct.pack("<HHI", tag, kind, len(raw) // SIZES[kind])
+        if len(raw) <= 4:
+            head += raw.ljust(4, b"\x00")
+        else:
+            head += struct.pack("<I", behind + len(values))
+            values += raw + b"\x00" * (len(raw) & 1)
+    return head + struct.pack("<I", following) + values
+
+
+def tiff(
+    main: dict[int, Entry],
+    exif: dict[int, Entry] | None = None,
+    gps: dict[int, Entry] | None = None,
+) -> bytes:
+    parts = {0x8769: exif, 0x8825: gps}
+    pointers = {tag: (LONG, bytes(4)) for tag, part in parts.items() if part is not None}
+    at = 8 + len(directory({**main, **pointers}, 8))
+    behind = b""
+    for tag, part in parts.items():
+        if part is not None:
+            pointers[tag] = (LONG, struct.pack("<I", at + len(behind)))
+            behind += directory(part, at + len(behind))
+    return b"II*\x00\x08\x00\x00\x00" + directory({**main, **pointers}, 8) + behind
+
+
+def picture(form: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), (200, 30, 30)).save(out, form, **options)
+    return out.getvalue()
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+
+
+def jpeg(*segments: bytes) -> bytes:
+    whole = picture("JPEG")
+    return whole[:2] + b"".join(segments) + whole[2:]
+
+
+def with_exif(block: bytes) -> bytes:
+    return jpeg(segment(0xE1, b"Exif\x00\x00" + block))
+
+
+def xmp(properties: str, attributes: str = "") -> bytes:
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
+        ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+        ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+        ' xmlns:exif="http://ns.adobe.com/exif/1.0/"'
+        ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"'
+        ' xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"'
+        f' xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/" {attributes}>{properties}'
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+def with_xmp(packet: bytes, mark: bytes = b"http://ns.adobe.com/xap/1.0/\x00") -> bytes:
+    return jpeg(segment(0xE1, mark + packet))
+
+
+def with_iptc(*sets: tuple[int, int, bytes]) -> bytes:
+    body = b"".join(
+        struct.pack(">BBBH", 0x1C, record, number, len(raw)) + raw for record, number, raw in sets
+    )
+    block = (
+        b"8BIM\x04\x04\x00\x00" + struct.pack(">I", len(body)) + body + b"\x00" * (len(body) & 1)
+    )
+    return jpeg(segment(0xED, b"Photoshop 3.0\x00" + block))
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(*chunks: bytes) -> bytes:
+    whole = picture("PNG")
+    return whole[:33] + b"".join(chunks) + whole[33:]
+
+
+CAMERA = {
+    0x010F: text("ACME"),
+    0x0110: text("Shot 3"),
+    0x0112: short(6),
+    0x0131: text("firmware 1.2"),
+    0x0132: text("2021:02:03 04:05:06"),
+}
+SHOT = {
+    0x829A: ratio(10, 2000),
+    0x829D: ratio(56, 10),
+    0x8827: short(200),
+    0x9003: text("2021:02:03 04:05:06"),
+    0x9004: text("2021:02:03 04:05:07"),
+    0x9011: text("+05:30"),
+    0x9204: (10, struct.pack("<ii", -2, 6)),
+    0x9209: short(16),
+    0x920A: ratio(50, 1),
+    0x9291: text("042"),
+    0xA432: ratio(18, 1, 55, 1, 35, 10, 56, 10),
+    0xA434: text("ACME 18-55"),
+}
+SIZES[10] = 8
+
+
+def test_camera_tags_have_the_names_and_readings_that_exiftool_users_know(read: Read) -> None:
+    result = read(with_exif(tiff(CAMERA, SHOT)))
+
+    assert result.metadata["Exif"] == {
+        "Make": "ACME",
+        "Model": "Shot 3",
+        "Orientation": "Rotate 90 CW",
+        "Software": "firmware 1.2",
+        "ModifyDate": "2021:02:03 04:05:06",
+        "ExposureTime": "1/200",
+        "FNumber": 5.6,
+        "ISO": 200,
+        "DateTimeOriginal": "2021:02:03 04:05:06",
+        "CreateDate": "2021:02:03 04:05:07",
+        "OffsetTimeOriginal": "+05:30",
+        "ExposureCompensation": "-1/3",
+        "Flash": "Off, Did not fire",
+        "FocalLength": "50.0 mm",
+        "SubSecTimeOriginal": "042",
+        "LensInfo": "18-55mm f/3.5-5.6",
+        "LensModel": "ACME 18-55",
+    }
+    assert result.raw["Exif"]["Exif.Photo.ExposureTime"] == "10/2000"
+    assert (result.captured_at, result.capture_source) == (
+        "2021-02-03T04:05:06.042+05:30",
+        "EXIF:DateTimeOriginal",
+    )
+    assert result.orientation == 6
+    assert result.problems == ()
+    facts = result.facts()
+    assert facts.capture == Capture("2021-02-03T04:05:06.042+05:30", 330)
+    assert facts.camera == Camera("ACME", "Shot 3", "ACME 18-55")
+    assert Text("camera", "Shot 3") in facts.texts
+    assert Text("software", "firmware 1.2") in facts.texts
+    assert ExifResult.model_validate_json(result.model_dump_json()) == result
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "AVIF"])
+def test_other_formats_hold_the_same_block(read: Read, form: str) -> None:
+    image = Image.Exif()
+    image.load(b"Exif\x00\x00" + tiff(CAMERA))
+    result = read(picture(form, exif=image))
+    assert (result.camera_make, result.camera_model) == ("ACME", "Shot 3")
+    assert result.found
+
+
+GPS = {
+    0x0001: text("S"),
+    0x0002: ratio(43, 1, 28, 1, 281_400_000, 100_000_000),
+    0x0003: text("W"),
+    0x0004: ratio(11, 1, 53, 1, 6, 1),
+    0x0005: (BYTE, b"\x01"),
+    0x0006: ratio(325, 10),
+    0x0007: ratio(14, 1, 27, 1, 724, 100),
+    0x0010: text("M"),
+    0x0011: ratio(935, 10),
+    0x001D: text("2008:10:23"),
+}
+
+
+def test_gps_is_signed_and_exact(read: Read) -> None:
+    gps = read(with_exif(tiff({}, gps=GPS))).gps
+    assert gps is not None
+    assert gps.latitude == -float(43 + Fraction(28, 60) + Fraction("2.814") / 3600)
+    assert gps.longitude == -(11 * 3600 + 53 * 60 + 6) / 3600
+    assert (gps.altitude_m, gps.altitude_reference) == (-32.5, "below")
+    assert (gps.direction, gps.direction_reference) == (93.5, "magnetic")
+    assert gps.timestamp == "2008-10-23T14:27:07.24Z"
+
+
+def test_readable_gps(read: Read) -> None:
+    shown = read(with_exif(tiff({}, gps=GPS))).metadata["Exif"]
+    assert shown["GPSLatitude"] == "43 deg 28' 2.81\""
+    assert shown["GPSLatitudeRef"] == "South"
+    assert shown["GPSAltitude"] == "32.5 m"
+    assert shown["GPSTimeStamp"] == "14:27:07.24"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({0x0001: text("")}, "GPSLatitudeRef: neither N nor S"),
+        ({0x0002: ratio(43, 0, 0, 0, 0, 0)}, "GPSLatitude: not a coordinate"),
+    ],
+)
+def test_gps_without_a_sign_or_a_value_is_no_position(
+    read: Read, change: dict[int, Entry], problem: str
+) -> None:
+    result = read(with_exif(tiff({}, gps=GPS | change)))
+    assert result.gps is not None
+    assert (result.gps.latitude, result.gps.longitude) == (None, None)
+    assert any(problem in line for line in result.problems)
+
+
+@pytest.mark.parametrize(
+    "bad", ["0000:00:00 00:00:00", "    :  :     :  :  ", "2021:13:01 00:00:00"]
+)
+def test_impossible_dates_are_kept_flagged_and_passed_over(read: Read, bad: str) -> None:
+    result = read(with_exif(tiff({}, {0x9003: text(bad), 0x9004: text("2021:02:03 04:05:07")})))
+    assert result.raw["Exif"]["Exif.Photo.DateTimeOriginal"] == bad
+    assert result.captured_at == "2021-02-03T04:05:07"
+    assert result.capture_source == "EXIF:CreateDate"
+    assert any("DateTimeOriginal: not a possible date" in line for line in result.problems)
+
+
+def test_no_offset_is_made_up_from_the_gps_clock(read: Read) -> None:
+    result = read(with_exif(tiff({}, {0x9003: text("2008:10:23 16:27:07")}, GPS)))
+    assert result.captured_at == "2008-10-23T16:27:07"
+    assert result.capture_offset_minutes is None
+
+
+def test_zero_denominators_are_flagged(read: Read) -> None:
+    result = read(with_exif(tiff({0x011A: ratio(72, 0)}, {0x829D: ratio(28, 0)})))
+    assert result.raw["Exif"]["Exif.Photo.FNumber"] == "28/0"
+    assert {line.split(":")[0] for line in result.problems} == {
+        "Exif.Image.XResolution",
+        "Exif.Photo.FNumber",
+    }
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected", "problem"),
+    [
+        ("Grüße".encode(), "Grüße", None),
+        ("Grüße".encode("latin-1"), "Grüße", "not UTF-8, read as Latin-1"),
+        (b"shown\x00hidden", "shown\ufffdhidden", "holds NUL"),
+    ],
+)
+def test_text_is_decoded_and_doubt_is_said(
+    read: Read, stored: bytes, expected: str, problem: str | None
+) -> None:
+    result = read(with_exif(tiff({0x010E: text(stored)})))
+    assert result.metadata["Exif"]["ImageDescription"] == expected
+    flagged = [line for line in result.problems if line.startswith("Exif.Image.ImageDescription")]
+    assert (problem is None) == (not flagged)
+    assert problem is None or problem in flagged[0]
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        b"ASCII\x00\x00\x00Gru\xc3\x9f",
+        b"UNICODE\x00" + "Gruß".encode("utf-16-le"),
+        b"UNICODE\x00" + "Gruß".encode("utf-16-be"),
+        b"\x00" * 8 + b"Gru\xdf",
+    ],
+)
+def test_user_comment_in_every_character_code(read: Read, comment: bytes) -> None:
+    result = read(with_exif(tiff({}, {0x9286: (UNDEFINED, comment)})))
+    assert result.metadata["Exif"]["UserComment"] == "Gruß"
+
+
+def test_user_comment_in_jis(read: Read) -> None:
+    raw = b"JIS\x00\x00\x00\x00\x00" + "日本".encode("iso2022_jp")
+    result = read(with_exif(tiff({}, {0x9286: (UNDEFINED, raw)})))
+    assert result.metadata["Exif"]["UserComment"] == "日本"
+
+
+def test_windows_tags_are_utf_16_and_lone_surrogates_are_replaced(read: Read) -> None:
+    entries = {
+        0x9C9E: (BYTE, "été; mer\x00".encode("utf-16-le")),
+        0x9C9B: (BYTE, b"A\x00\x00\xd8B\x00"),
+    }
+    result = read(with_exif(tiff(entries)))
+    assert result.metadata["Exif"]["XPKeywords"] == "été; mer"
+    assert result.metadata["Exif"]["XPTitle"] == "A\ufffdB"
+    assert any("XPTitle: holds lone surrogates" in line for line in result.problems)
+
+
+def test_iptc_names_lists_and_place_words(read: Read) -> None:
+    result = read(
+        with_iptc(
+            (2, 5, b"A title"),
+            (2, 25, b"sea"),
+            (2, 25, b"dog"),
+            (2, 55, b"20210203"),
+            (2, 60, b"040506+0100"),
+            (2, 90, b"Lyon"),
+            (2, 95, b"Rhone"),
+            (2, 101, b"France"),
+        )
+    )
+    assert result.metadata["IPTC"] == {
+        "ObjectName": "A title",
+        "Keywords": ["sea", "dog"],
+        "DateCreated": "2021:02:03",
+        "TimeCreated": "04:05:06+01:00",
+        "City": "Lyon",
+        "Province-State": "Rhone",
+        "Country-PrimaryLocationName": "France",
+    }
+    assert result.captured_at == "2021-02-03T04:05:06+01:00"
+    assert result.raw["IPTC"]["Iptc.Application2.Keywords[2]"] == "dog"
+    assert result.facts().texts == (
+        Text("title", "A title"),
+        Text("keywords", "sea"),
+        Text("keywords", "dog"),
+        Text("place", "Lyon"),
+        Text("place", "Rhone"),
+        Text("place", "France"),
+    )
+
+
+def test_an_iptc_time_without_offset_gets_none(read: Read) -> None:
+    result = read(with_iptc((2, 55, b"20210203"), (2, 60, b"040506")))
+    assert result.captured_at == "2021-02-03T04:05:06"
+
+
+@pytest.mark.parametrize(
+    ("marker", "raw"), [(b"\x1b%G", "Žitný".encode()), (b"\x1b-B", "Žitný".encode("iso8859-2"))]
+)
+def test_iptc_character_sets(read: Read, marker: bytes, raw: bytes) -> None:
+    result = read(with_iptc((1, 90, marker), (2, 90, raw)))
+    assert result.metadata["IPTC"]["City"] == "Žitný"
+    assert result.problems == ()
+
+
+XMP = xmp(
+    '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Dog</rdf:li><rdf:li xml:lang="fr">Chien'
+    "</rdf:li></rdf:Alt></dc:title><dc:subject><rdf:Bag><rdf:li>sea, sand</rdf:li><rdf:li>b"
+    "</rdf:li></rdf:Bag></dc:subject><dc:creator><rdf:Seq><rdf:li>Ann</rdf:li></rdf:Seq>"
+    '</dc:creator><xmpMM:History><rdf:Seq><rdf:li stEvt:action="saved"/><rdf:li'
+    ' stEvt:action="cut"/></rdf:Seq></xmpMM:History>',
+    'xmp:Rating="4" xmp:CreateDate="2021-02-03T04:05:06.7Z" xmp:CreatorTool="Tool 1"'
+    ' exif:FNumber="28/10" exif:GPSLatitude="45,30.6N" exif:GPSLongitude="6,15.0W"',
+)
+XMP_SHOWN = {
+    "Title": "Dog",
+    "Title-fr": "Chien",
+    "Subject": ["sea, sand", "b"],
+    "Creator": "Ann",
+    "HistoryAction": ["saved", "cut"],
+    "Rating": 4,
+    "CreateDate": "2021:02:03 04:05:06.7Z",
+    "CreatorTool": "Tool 1",
+    "FNumber": 2.8,
+    "GPSLatitude": "45,30.6N",
+    "GPSLongitude": "6,15.0W",
+}
+GIF_TRAILER = b"\x01" + bytes(range(255, -1, -1)) + b"\x00"
+
+
+def gif_with_xmp() -> bytes:
+    whole = picture("GIF")
+    return whole[:-1] + b"\x21\xff\x0bXMP DataXMP" + XMP + GIF_TRAILER + b"\x3b"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_xmp(XMP),
+        with_xmp(XMP, b"XMP\x00://ns.adobe.com/xap/1.0/\x00"),
+        png(chunk(b"iTXt", b"XML:com.adobe.xmp\x00\x00\x00\x00\x00" + XMP)),
+        png(chunk(b"iTXt", b"XML:com.adobe.xmp\x00\x01\x00\x00\x00" + zlib.compress(XMP))),
+        gif_with_xmp(),
+        picture("WEBP", xmp=XMP),
+    ],
+    ids=["jpeg", "jpeg with a spoilt header", "png", "png compressed", "gif", "webp"],
+)
+def test_xmp_by_local_names_in_every_container(read: Read, data: bytes) -> None:
+    result = read(data)
+    assert result.metadata["XMP"] == XMP_SHOWN
+    assert result.captured_at == "2021-02-03T04:05:06.7+00:00"
+    assert result.capture_source == "XMP-xmp:CreateDate"
+    assert result.gps is not None
+    assert (result.software, result.gps.latitude, result.gps.longitude) == ("Tool 1", 45.51, -6.25)
+    assert result.gps.source == "XMP"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "PPM", "ICO"])
+def test_no_metadata_is_not_found_and_no_error(read: Read, form: str) -> None:
+    result = read(picture(form))
+    assert not result.found
+    assert result.problems == ()
+
+
+def test_tiff_has_its_own_tags_only(read: Read) -> None:
+    assert read(picture("TIFF")).metadata["Exif"]["ImageWidth"] == 8
+
+
+def loop() -> bytes:
+    pointers = {0x8769: (LONG, struct.pack("<I", 8)), 0x8825: (LONG, struct.pack("<I", 8))}
+    body = directory({0x0112: short(1), **pointers}, 8, following=8)
+    return with_exif(b"II*\x00\x08\x00\x00\x00" + body)
+
+
+def lying_count() -> bytes:
+    lie = struct.pack("<HHII", 0x010F, ASCII, 0x7FFFFFFF, 8)
+    true = struct.pack("<HHII", 0x0112, SHORT, 1, 1)
+    return with_exif(b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 2) + lie + true + bytes(4))
+
+
+def shared_values() -> bytes:
+    """A TIFF of 5 MB, a hundred of whose entries claim the same 5 MB."""
+    size = 5_000_000
+    rows = [struct.pack("<HHII", 0x0112, SHORT, 1, 1)]
+    rows += [struct.pack("<HHII", 0xC000 + n, BYTE, size, 2048) for n in range(100)]
+    head = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(rows)) + b"".join(rows)
+    return head.ljust(2048, b"\x00") + bytes(size)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (loop, "previously read"),
+        (lying_count, "invalid size"),
+        (shared_values, "left out: too large"),
+    ],
+)
+def test_lying_directories_cost_little_and_lose_only_the_lie(
+    read: Read, make: Callable[[], bytes], problem: str
+) -> None:
+    start = time.monotonic()
+    result = read(make())
+    assert time.monotonic() - start < HANG_SECONDS
+    assert result.orientation == 1
+    assert any(problem in line for line in result.problems)
+
+
+def bomb(megabytes: int) -> bytes:
+    engine = zlib.compressobj(9)
+    return b"".join(engine.compress(bytes(1 << 20)) for _ in range(megabytes)) + engine.flush()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"zTXtRaw profile type exif\x00\x00", b"iTXtXML:com.adobe.xmp\x00\x01\x00\x00\x00"],
+)
+def test_a_text_that_inflates_without_end_is_left_out(read: Read, head: bytes) -> None:
+    block = chunk(b"eXIf", tiff(CAMERA))
+    result = read(png(chunk(head[:4], head[4:] + bomb(256)), block))
+    assert result.camera_make == "ACME"
+    assert any("inflates to more than" in line for line in result.problems)
+
+
+def test_a_colour_profile_is_no_metadata_and_is_not_inflated(read: Read) -> None:
+    assert not read(png(chunk(b"iCCP", b"x\x00\x00" + bomb(256)))).found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_xmp(b"<x:xmpmeta><rdf:RD"),
+        png(
+            chunk(
+                b"iTXt",
+                b"XML:com.adobe.xmp\x00\x00\x00\x00\x00"
+                + xmp("".join(f"<dc:a{n}>x</dc:a{n}>" for n in range(100_000))),
+            )
+        ),
+        with_exif(b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 5000) + bytes(12 * 5000)),
+        png(chunk(b"eXIf", b"nothing of the kind")),
+        picture("JPEG")[:20],
+    ],
+    ids=["broken xmp", "endless xmp", "endless directory", "no exif", "cut"],
+)
+def test_metadata_of_which_nothing_can_be_read_are_a_failure(read: Read, data: bytes) -> None:
+    start = time.monotonic()
+    with pytest.raises(StageError, match="metadata cannot be read: "):
+        read(data)
+    assert time.monotonic() - start < HANG_SECONDS
+
+
+def test_long_values_and_long_results_are_bounded_but_what_matters_is_kept(read: Read) -> None:
+    wide = {0xC000 + n: text("x" * 400) for n in range(140)}
+    result = read(with_exif(tiff(CAMERA | {0x010E: text("y" * 5000)} | wide, SHOT)))
+    assert len(result.raw["Exif"]["Exif.Image.ImageDescription"]) == 2001
+    assert any("longer than 2000 characters" in line for line in result.problems)
+    names = "".join(f"<dc:a{n}>{'x' * 20}</dc:a{n}>" for n in range(3000))
+    packet = b"XML:com.adobe.xmp" + bytes(5) + xmp(names, 'xmp:CreatorTool="Tool 1"')
+    result = read(png(chunk(b"iTXt", packet)))
+    assert len(result.model_dump_json()) < 300_000
+    assert result.software == "Tool 1"
+    assert any("metadata limited to" in line for line in result.problems)
+
+
+def test_long_binary_values_show_their_length_and_start(read: Read) -> None:
+    result = read(with_exif(tiff({}, {0x927C: (UNDEFINED, bytes(range(200)))})))
+    raw = result.raw["Exif"]["Exif.Photo.MakerNote"]
+    assert raw.startswith("(binary, 200 bytes) 000102030405")
+
+
+def test_warnings_do_not_reach_standard_error(
+    read: Read, capfd: pytest.CaptureFixture[str]
+) -> None:
+    read(lying_count())
+    assert capfd.readouterr().err == ""
+
+
+def test_the_stage_keeps_nothing_of_the_picture_before(read: Read) -> None:
+    read(with_exif(tiff(CAMERA, SHOT, GPS)))
+    assert not read(picture("JPEG")).found
+
+
+def test_missing_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert ExifStage().missing() is None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install exiv2" in (ExifStage().missing() or "")

@@ -45,6 +45,9 @@ _SCAN_PIXELS = 320 * 240
 _SCAN_STEP = 0.6
 _SCAN_BORDER = 16
 _SCAN_LEAST = 80
+# HOG proposes down to this fraction of the copy's size: 0.75 would leave a gap, in which half of
+# the faces between what HOG reaches and what the copy shows were missed; at 0.6 there is none.
+_SCAN_ENOUGH = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,17 @@ class Detector:
         if min(rgb.shape[:2]) * factor < LEAST_SIDE:
             return Found(rgb, 1.0, [])
         picture = shrunk(rgb, factor)
-        boxes = best(self._large(picture))
+        scan = min(1.0, sqrt(_SCAN_PIXELS / (picture.shape[0] * picture.shape[1])))
+        boxes = best(self._large(picture, scan))
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        for place in self._proposer.places(grey):
+        for place in self._proposer.places(grey, scan * _SCAN_ENOUGH):
             if not any(box.covers(place) for box in boxes):
                 boxes += self._confirmed(picture, place)
         return Found(picture, factor, best(boxes))
 
-    def _large(self, picture: Pixels) -> list[Box]:
+    def _large(self, picture: Pixels, factor: float) -> list[Box]:
+        """Return the large faces, searched from a factor of the picture's size downwards."""
         boxes: list[Box] = []
-        factor = min(1.0, sqrt(_SCAN_PIXELS / (picture.shape[0] * picture.shape[1])))
         while min(picture.shape[:2]) * factor >= _SCAN_LEAST:
             edge = (_SCAN_BORDER,) * 4
             small = cv2.copyMakeBorder(shrunk(picture, factor), *edge, cv2.BORDER_CONSTANT)

@@ -49,11 +49,14 @@ class Proposer:
             path.write_bytes(half_cells(self.weights))
             self._detector = dlib.fhog_object_detector(str(path))
 
-    def places(self, grey: npt.NDArray[np.uint8]) -> list[Box]:
-        """Return the places worth a closer look in a (rows, columns) picture, best first."""
+    def places(self, grey: npt.NDArray[np.uint8], smallest: float) -> list[Box]:
+        """Return the places worth a closer look in a (rows, columns) picture, best first.
+
+        smallest: the picture is searched down to this fraction of its size.
+        """
         boxes: list[Box] = []
         factor = 1.0
-        while min(grey.shape) * factor >= LEAST_SIDE:
+        while factor >= smallest and min(grey.shape) * factor >= LEAST_SIDE:
             level = self._level(shrunk(grey, factor))
             boxes += [box.scaled(1 / factor) for box in level]
             factor *= _STEP

@@ -57,6 +57,8 @@ _DECODE_ERRORS = (
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own words hold a memory address
+        return "it is not what its first bytes say"
     return one_line(str(error) or type(error).__name__)
 
 

@@ -145,7 +145,7 @@ def _timestamp(kept: Mapping[str, str], flag: Flag) -> str | None:
     if time is None or not time.strip():
         return None
     try:
-        hours = str(clock(time))
+        hours = clock(time)
     except (ValueError, ArithmeticError):
         flag(f"{_GPS}GPSTimeStamp: not a time: {time[:60]!r}")
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 
 from caseframe.stages.exif_codes import CODES
 
@@ -30,16 +31,11 @@ _MANY = 32
 """Numbers in one value beyond which only their count is shown."""
 
 
-def fraction(text: str) -> Fraction:
-    """One rational `a/b` or number, exactly. A zero denominator raises ZeroDivisionError."""
-    top, slash, bottom = text.partition("/")
-    if slash:
-        return Fraction(int(top), int(bottom))
-    return Fraction(text)
-
-
 def ratio(text: str) -> float:
-    """One rational `a/b` or number as the nearest float. Raises as `fraction` does."""
+    """One rational `a/b` or number as the nearest float.
+
+    A zero denominator raises ZeroDivisionError.
+    """
     top, slash, bottom = text.partition("/")
     # Dividing two ints is correctly rounded, and far quicker than building a Fraction.
     return int(top) / int(bottom) if slash else float(Fraction(text))
@@ -150,6 +146,7 @@ def degrees(text: str) -> Value:
     return f"{sign}{minutes // 60} deg {minutes % 60}' {rest / 100:.2f}\""
 
 
+@lru_cache(maxsize=1024)
 def sexagesimal(text: str) -> float:
     """Degrees (or hours) from one to three rationals, d + m/60 + s/3600, rounded only once.
 
@@ -172,14 +169,15 @@ def _terms(text: str) -> tuple[int, int]:
     return (int(top), int(bottom)) if slash else Fraction(text).as_integer_ratio()
 
 
-def clock(text: str) -> Value:
+@lru_cache(maxsize=1024)
+def clock(text: str) -> str:
     """Hours, minutes and seconds as three rationals: `14:27:07.24`."""
-    hours, minutes, seconds = (fraction(part) for part in text.split())
-    if hours.denominator != 1 or minutes.denominator != 1:
+    hours, minutes, seconds = (_terms(part) for part in text.split())
+    if hours[0] % hours[1] or minutes[0] % minutes[1]:
         raise ValueError("hours and minutes are whole numbers")
-    whole, rest = divmod(seconds, 1)
-    decimals = f"{float(rest):.9f}".rstrip("0")[1:] if rest else ""
-    return f"{int(hours):02d}:{int(minutes):02d}:{int(whole):02d}{decimals.rstrip('.')}"
+    whole, rest = divmod(seconds[0], seconds[1])
+    decimals = f"{rest / seconds[1]:.9f}"[1:].rstrip("0").rstrip(".")
+    return f"{hours[0] // hours[1]:02d}:{minutes[0] // minutes[1]:02d}:{whole:02d}{decimals}"
 
 
 def dotted(text: str) -> Value:
@@ -256,7 +254,8 @@ FORMATTERS: dict[str, Formatter] = {
     "InteropVersion": characters,
     "ComponentsConfiguration": components,
     "Flash": flash,
-} | {name: coded(name) for name in CODES}
+    **{name: coded(name) for name in CODES},
+}
 
 XMP_UNSAFE: frozenset[str] = frozenset(
     {"ExifVersion", "FlashpixVersion", "ComponentsConfiguration", "GPSVersionID", "GPSTimeStamp"}

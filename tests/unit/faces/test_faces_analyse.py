@@ -77,6 +77,20 @@ def test_finds_the_face_at_any_size(
     assert apart(face, usual) < 0.35
 
 
+@pytest.mark.parametrize("side", [40, 50, 62, 78, 90, 100, 110, 120, 130, 145, 180, 220])
+def test_no_size_falls_between_the_two_searches(
+    analyser: FaceAnalyser, portrait: Pixels, side: int
+) -> None:
+    (usual,) = analyser.analyse(portrait)
+    factor = side / usual.width
+    head = cv2.resize(portrait[:280, 60:390], None, fx=factor, fy=factor)
+    picture = np.full((640, 800, 3), 100, np.uint8)
+    rows, columns = head.shape[:2]
+    picture[20 : 20 + rows, 70 : 70 + columns] = head
+    (face,) = analyser.analyse(picture)
+    assert side / 1.6 < face.width < side * 1.6
+
+
 @pytest.mark.parametrize("degrees", [-15, 15])
 def test_a_tilted_face_is_the_same_person(
     analyser: FaceAnalyser, portrait: Pixels, degrees: float

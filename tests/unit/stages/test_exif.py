@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import time
 import zlib
@@ -13,6 +12,28 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.unit.stages.exif_files import (
+    ASCII,
+    BYTE,
+    LONG,
+    SHORT,
+    SIGNED,
+    UNDEFINED,
+    Entry,
+    bomb,
+    chunk,
+    directory,
+    picture,
+    png,
+    ratio,
+    short,
+    text,
+    tiff,
+    with_exif,
+    with_iptc,
+    with_xmp,
+    xmp,
+)
 
 from caseframe.domain.evidence import PictureInfo
 from caseframe.domain.facts import Camera, Capture, Text
@@ -21,11 +42,8 @@ from caseframe.stages.stage import Pixels, StageContext, StageError
 
 pytest.importorskip("exiv2")
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 1, 2, 3, 4, 5, 7
-SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1}
 HANG_SECONDS = 30
 
-Entry = tuple[int, bytes]
 Read = Callable[[bytes], ExifResult]
 
 
@@ -50,104 +68,6 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
     return lambda data: stage.run(Bytes(data), {})
 
 
-def text(value: str | bytes) -> Entry:
-    raw = value.encode() if isinstance(value, str) else value
-    return ASCII, raw + b"\x00"
-
-
-def short(*values: int) -> Entry:
-    return SHORT, struct.pack(f"<{len(values)}H", *values)
-
-
-def ratio(*values: int) -> Entry:
-    return RATIONAL, struct.pack(f"<{len(values)}I", *values)
-
-
-def directory(entries: dict[int, Entry], at: int, following: int = 0) -> bytes:
-    """One little-endian TIFF directory that stands at `at`, its values behind it."""
-    head, values = struct.pack("<H", len(entries)), b""
-    behind = at + 2 + 12 * len(entries) + 4
-    for tag, (kind, raw) in sorted(entries.items()):
-        head += struct.pack("<HHI", tag, kind, len(raw) // SIZES[kind])
-        if len(raw) <= 4:
-            head += raw.ljust(4, b"\x00")
-        else:
-            head += struct.pack("<I", behind + len(values))
-            values += raw + b"\x00" * (len(raw) & 1)
-    return head + struct.pack("<I", following) + values
-
-
-def tiff(
-    main: dict[int, Entry],
-    exif: dict[int, Entry] | None = None,
-    gps: dict[int, Entry] | None = None,
-) -> bytes:
-    parts = {0x8769: exif, 0x8825: gps}
-    pointers = {tag: (LONG, bytes(4)) for tag, part in parts.items() if part is not None}
-    at = 8 + len(directory({**main, **pointers}, 8))
-    behind = b""
-    for tag, part in parts.items():
-        if part is not None:
-            pointers[tag] = (LONG, struct.pack("<I", at + len(behind)))
-            behind += directory(part, at + len(behind))
-    return b"II*\x00\x08\x00\x00\x00" + directory({**main, **pointers}, 8) + behind
-
-
-def picture(form: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (8, 8), (200, 30, 30)).save(out, form, **options)
-    return out.getvalue()
-
-
-def segment(marker: int, body: bytes) -> bytes:
-    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
-
-
-def jpeg(*segments: bytes) -> bytes:
-    whole = picture("JPEG")
-    return whole[:2] + b"".join(segments) + whole[2:]
-
-
-def with_exif(block: bytes) -> bytes:
-    return jpeg(segment(0xE1, b"Exif\x00\x00" + block))
-
-
-def xmp(properties: str, attributes: str = "") -> bytes:
-    return (
-        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF'
-        ' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
-        ' xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
-        ' xmlns:exif="http://ns.adobe.com/exif/1.0/"'
-        ' xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/"'
-        ' xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"'
-        f' xmlns:xmpMM="http://ns.adobe.com/xap/1.0/mm/" {attributes}>{properties}'
-        "</rdf:Description></rdf:RDF></x:xmpmeta>"
-    ).encode()
-
-
-def with_xmp(packet: bytes, mark: bytes = b"http://ns.adobe.com/xap/1.0/\x00") -> bytes:
-    return jpeg(segment(0xE1, mark + packet))
-
-
-def with_iptc(*sets: tuple[int, int, bytes]) -> bytes:
-    body = b"".join(
-        struct.pack(">BBBH", 0x1C, record, number, len(raw)) + raw for record, number, raw in sets
-    )
-    block = (
-        b"8BIM\x04\x04\x00\x00" + struct.pack(">I", len(body)) + body + b"\x00" * (len(body) & 1)
-    )
-    return jpeg(segment(0xED, b"Photoshop 3.0\x00" + block))
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def png(*chunks: bytes) -> bytes:
-    whole = picture("PNG")
-    return whole[:33] + b"".join(chunks) + whole[33:]
-
-
 CAMERA = {
     0x010F: text("ACME"),
     0x0110: text("Shot 3"),
@@ -162,14 +82,13 @@ SHOT = {
     0x9003: text("2021:02:03 04:05:06"),
     0x9004: text("2021:02:03 04:05:07"),
     0x9011: text("+05:30"),
-    0x9204: (10, struct.pack("<ii", -2, 6)),
+    0x9204: (SIGNED, struct.pack("<ii", -2, 6)),
     0x9209: short(16),
     0x920A: ratio(50, 1),
     0x9291: text("042"),
     0xA432: ratio(18, 1, 55, 1, 35, 10, 56, 10),
     0xA434: text("ACME 18-55"),
 }
-SIZES[10] = 8
 
 
 def test_camera_tags_have_the_names_and_readings_that_exiftool_users_know(read: Read) -> None:
@@ -489,11 +408,7 @@ def test_lying_directories_cost_little_and_lose_only_the_lie(
     assert time.monotonic() - start < HANG_SECONDS
     assert result.orientation == 1
     assert any(problem in line for line in result.problems)
-
-
-def bomb(megabytes: int) -> bytes:
-    engine = zlib.compressobj(9)
-    return b"".join(engine.compress(bytes(1 << 20)) for _ in range(megabytes)) + engine.flush()
+    assert "5000000 bytes)" not in str(result.raw)
 
 
 @pytest.mark.parametrize(

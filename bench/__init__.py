@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside what a user would use instead, in one run, with the ratio printed."""

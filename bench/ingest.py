@@ -1,0 +1,106 @@
+"""Ingest without faces: against command-line tools, ExifTool, and the floor of the work itself."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+
+import cv2
+import simplejpeg
+
+from bench.corpus import folder_of, photos
+from bench.measure import counts, scan
+from bench.report import Report
+
+WORKERS = 2
+STAGES = "exif,place,similar"
+ROUNDS = 3
+
+
+def bench(report: Report, count: int = 2000) -> None:
+    """Print the rates of ours and of the others, taken in turn."""
+    with folder_of(count, photos()) as folder:
+        files = sorted(folder.rglob("*.jpg"))
+        ours = _rate(count, lambda: _scan(folder, count), ROUNDS)
+        floor = _rate(count, lambda: _floor(files), ROUNDS)
+        tools = _rate(200, lambda: _tools(files[:200]), 1) if _there("identify", "file") else None
+        exiftool = _rate(count, lambda: _exiftool(folder), 1) if _there("exiftool") else None
+    report.heading(f"Ingest of {count} photographs without faces, {WORKERS} processes")
+    report.line("caseframe scan", f"{ours:,.0f} files/s")
+    report.compare("file, identify, md5sum, sha1sum, two at a time", tools, ours, at_least=3)
+    report.compare("exiftool -json -fast -r", exiftool, ours, at_least=1.5)
+    report.compare("floor: three hashes, scaled decode, thumbnail", floor, ours, at_least=0.7)
+
+
+def _rate(count: int, work: Callable[[], float], rounds: int) -> float:
+    return count / median(work() for _ in range(rounds))
+
+
+def _there(*programs: str) -> bool:
+    return all(shutil.which(program) for program in programs)
+
+
+def _scan(folder: Path, count: int) -> float:
+    case = Path(tempfile.mkdtemp(prefix="bench-case-"))
+    try:
+        result = scan(folder, case, workers=WORKERS, stages=STAGES)
+        if counts(result)["states"]["picture"] != count:
+            raise AssertionError(result.output)
+        return result.seconds
+    finally:
+        shutil.rmtree(case)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _floor(files: list[Path]) -> float:
+    with multiprocessing.get_context("forkserver").Pool(WORKERS) as pool:
+        pool.map(_least_work, files[:8])  # start and import outside of the measurement
+        return _timed(lambda: pool.map(_least_work, files, chunksize=16))
+
+
+def _least_work(file: Path) -> int:
+    """What no ingest can leave out, done as fast as the libraries allow and thrown away."""
+    cv2.setNumThreads(1)
+    data = file.read_bytes()
+    for name in ("md5", "sha1", "sha256"):
+        hashlib.new(name, data).digest()
+    small = simplejpeg.decode_jpeg(data, min_width=256, min_height=1, min_factor=1)
+    height, width = small.shape[:2]
+    scale = 256 / max(height, width)
+    small = cv2.resize(small, (round(width * scale), round(height * scale)))
+    return len(simplejpeg.encode_jpeg(small, quality=80, colorsubsampling="420"))
+
+
+def _tools(files: list[Path]) -> float:
+    def each(file: Path) -> None:
+        for command in (["file", "--brief"], ["identify"], ["md5sum"], ["sha1sum"]):
+            subprocess.run([*command, str(file)], stdout=subprocess.DEVNULL, check=True)
+
+    def work() -> None:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(each, files))
+
+    return _timed(work)
+
+
+def _exiftool(folder: Path) -> float:
+    command = ["exiftool", "-json", "-fast", "-r", str(folder)]
+    return _timed(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=False))
+
+
+if __name__ == "__main__":
+    bench(Report(sys.stdout))

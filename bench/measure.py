@@ -1,0 +1,72 @@
+"""Running the product as its users do, and reading time and memory of all its processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished command: wall seconds, peak memory of its whole process tree in MB, output."""
+
+    seconds: float
+    peak_mb: float
+    output: str
+
+
+def run(command: list[str], **environment: str) -> Run:
+    """Run a command and watch its memory. Raises CalledProcessError when it fails."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process.pid, peak), daemon=True)
+    watcher.start()
+    output, _ = process.communicate()
+    seconds = time.perf_counter() - started
+    watcher.join()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Run(seconds, peak[0], output)
+
+
+def _watch(pid: int, peak: list[float]) -> None:
+    """Memory that exists once: the sum of proportional set sizes (shared pages are divided)."""
+    try:
+        top = psutil.Process(pid)
+        while top.is_running() and top.status() != psutil.STATUS_ZOMBIE:
+            peak[0] = max(peak[0], sum(map(_pss, [top, *top.children(recursive=True)])) / 1e6)
+            time.sleep(0.1)
+    except psutil.Error:
+        return
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+def scan(source: Path, case: Path, *, workers: int, stages: str | None = None) -> Run:
+    """`caseframe scan` in a process of its own."""
+    command = [sys.executable, "-m", "caseframe", "scan", str(source), "--case", str(case)]
+    command += ["--workers", str(workers), "--json"]
+    return run(command + (["--stages", stages] if stages else []))
+
+
+def counts(result: Run) -> dict[str, Any]:
+    """The summary that a scan printed."""
+    found: dict[str, Any] = json.loads(result.output)
+    return found

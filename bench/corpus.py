@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
+import simplejpeg
+
 from caseframe.demo import draw
 
 _HERE = Path(__file__).resolve().parent
@@ -23,6 +27,17 @@ def photos() -> list[bytes]:
         draw(folder)
     files = sorted(folder.rglob("*.jpg"))
     return [data for file in files if (data := file.read_bytes())[:3] == b"\xff\xd8\xff"]
+
+
+def tiny() -> list[bytes]:
+    """A few pictures of 64 x 48 pixels, for measuring what does not depend on their size."""
+    noise = np.random.default_rng(7)
+    made = []
+    for _ in range(16):
+        rough = noise.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+        smooth = cv2.resize(rough, (64, 48), interpolation=cv2.INTER_CUBIC)
+        made.append(simplejpeg.encode_jpeg(np.ascontiguousarray(smooth), quality=80))
+    return made
 
 
 def group_photograph() -> bytes | None:
@@ -47,6 +62,7 @@ def folder_of(count: int, sources: list[bytes]) -> Iterator[Path]:
             place.mkdir(exist_ok=True)
             picture = distinct(sources[number % len(sources)], number)
             (place / f"{number:06}.jpg").write_bytes(picture)
+        os.sync()  # or the disk would still be writing them while the first side is measured
         yield root
     finally:
         shutil.rmtree(root, ignore_errors=True)

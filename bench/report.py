@@ -47,7 +47,8 @@ class Report:
         ratio = ours / other
         self._verdict(ratio >= at_least)
         self.line(
-            name, f"{other:,.2f} {unit}; ratio {ratio:.2f}, aim {at_least:g}: {_word(ratio >= at_least)}"
+            name,
+            f"{other:,.2f} {unit}; ratio {ratio:.2f}, aim {at_least:g}: {_word(ratio >= at_least)}",
         )
 
     def limit(self, name: str, value: float, *, at_most: float, unit: str) -> None:

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 
+from caseframe.catalog.tables import metadata
 from caseframe.domain.errors import CaseError, CatalogBusy
 from caseframe.domain.text import one_line
 
@@ -51,7 +52,8 @@ class Catalog:
         except (OperationalError, InterfaceError) as error:
             raise self._explain(error) from error
         except DatabaseError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and "malformed" in str(error.orig):
+            # SQLite says in this general form only that the file is damaged or none of its own.
+            if type(error.orig) is sqlite3.DatabaseError:
                 raise CaseError(f"the catalog {self._shown} is damaged: {error.orig}") from error
             raise
 
@@ -138,8 +140,18 @@ def _migrated(catalog: Catalog) -> Catalog:
     with catalog.begin() as connection:
         if catalog.dialect == "postgresql":  # two programs that start together migrate once
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('caseframe.migrate'))"))
-        upgrade(connection)
+        if _revision(connection) is None:
+            _create(connection, head)
+        else:
+            upgrade(connection)
     return catalog
+
+
+def _create(connection: Connection, head: str) -> None:
+    """Make an empty catalog at once; a test holds that migrations lead to the same tables."""
+    metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
 
 
 def _revision(connection: Connection) -> str | None:
@@ -181,18 +193,21 @@ def upsert(
 
     On a conflict with the natural key, update the columns of `update`; leave the row for None.
     """
-    if not rows:
-        return
-    module: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = module.insert(table)
+    if rows:
+        wanted = None if update is None else tuple(update)
+        connection.execute(_upsert(connection.dialect.name, table, wanted), rows)
+
+
+@cache
+def _upsert(dialect: str, table: Table, update: tuple[str, ...] | None) -> Any:
+    # Only one of the two is needed, and PostgreSQL's takes a while to load.
+    statement: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
     if update is None:
-        statement = statement.on_conflict_do_nothing()
-    else:
-        statement = statement.on_conflict_do_update(
-            index_elements=_identity(table),
-            set_={name: statement.excluded[name] for name in update},
-        )
-    connection.execute(statement, rows)
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(
+        index_elements=_identity(table),
+        set_={name: statement.excluded[name] for name in update},
+    )
 
 
 def _identity(table: Table) -> list[str]:

@@ -36,7 +36,8 @@ def _like(column: ColumnElement[Any], pattern: str) -> Condition:
 
 
 def _path(value: str, _stage: str | None) -> Condition:
-    return exists().where(files.c.image_id == images.c.id, _like(files.c.path_text, value))
+    here = files.alias()  # the query around this one may be about files too
+    return exists().where(here.c.image_id == images.c.id, _like(here.c.path_text, value))
 
 
 def _camera(value: str, _stage: str | None) -> Condition:

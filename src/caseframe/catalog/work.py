@@ -154,6 +154,15 @@ def _payloads(
     found: dict[int, dict[str, str]] = {}
     if not stages:
         return found
+    # A stage that found nothing left no result, and that is a result too: an empty one.
+    looked = select(tasks.c.image_id, tasks.c.stage).where(
+        tasks.c.image_id.in_(numbers),
+        tasks.c.stage.in_(stages),
+        tasks.c.state == TaskState.DONE,
+        tasks.c.found.is_(False),
+    )
+    for number, stage in connection.execute(looked):
+        found.setdefault(number, {})[stage] = "{}"
     query = (
         select(results.c.image_id, results.c.stage, results.c.payload)
         .where(results.c.image_id.in_(numbers), results.c.stage.in_(stages))

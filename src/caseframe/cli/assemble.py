@@ -13,7 +13,8 @@ from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
 from caseframe.domain.errors import CaseError, CaseframeError, NotFound
 from caseframe.domain.evidence import path_text
 from caseframe.logs import configure
-from caseframe.pipeline.local import LocalOptions, LocalRunner
+from caseframe.pipeline.local import LocalRunner
+from caseframe.pipeline.process import LocalOptions
 from caseframe.scanner.limits import Limits
 from caseframe.settings import Settings, load_settings
 

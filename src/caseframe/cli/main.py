@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import signal
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
 
 from caseframe import __version__
 from caseframe.domain.errors import CaseframeError, UsageError
+from caseframe.pipeline import forkserver
 
 app = typer.Typer(
     name="caseframe",
@@ -22,6 +25,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+COMMANDS = {
+    "scan": "scan", "rerun": "scan", "verify": "scan",
+    "status": "look", "problems": "look", "show": "look", "duplicates": "look", "export": "look",
+    "stages": "system", "demo": "system", "doctor": "system",
+}  # fmt: skip
+"""Every command and the module that holds it."""
+_POOLED = {"scan", "rerun", "verify"}
 
 
 def _version(wanted: bool) -> None:
@@ -39,12 +50,12 @@ def _root(
     pass
 
 
-def build() -> typer.Typer:
-    """The application with every command registered."""
-    from caseframe.cli import look, scan, system  # noqa: PLC0415 - they import this module
-
-    for module in (scan, look, system):
-        module.register(app)
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application with the commands that `arguments` may call for."""
+    module = COMMANDS.get(arguments[0]) if arguments else None
+    # A known command loads only its own module: help and errors need all of them.
+    for name in [module] if module else sorted(set(COMMANDS.values())):
+        import_module(f"caseframe.cli.{name}").register(app)
     return app
 
 
@@ -55,8 +66,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             # A name that is no valid text must not stop a listing that goes into a pipe.
             stream.reconfigure(errors="backslashreplace")
+    given = sys.argv[1:] if arguments is None else arguments
+    if _POOLED.intersection(given[:1]):
+        forkserver.start()  # loads the image libraries while we load the rest
     try:
-        build()(args=arguments)
+        build(given)(args=given)
     except UsageError as error:
         sys.exit(_say(str(error), 2))
     except CaseframeError as error:

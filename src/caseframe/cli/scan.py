@@ -33,6 +33,7 @@ from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import path_text
 from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
+from caseframe.pipeline.runner import Runner
 from caseframe.pipeline.verify import Verification
 from caseframe.scanner.walk import check_source
 from caseframe.stages.registry import Available, load_registry
@@ -75,9 +76,14 @@ def scan(
     check_source(folder)
     chosen = load_registry().select(names(stages))
     keep_out_of_source(case, folder)
-    with open_case(case, settings, create=True) as opened:
+    # The workers come first: they get ready while the catalog is opened.
+    with (
+        stoppable(),
+        closing(local_runner(settings)) as runner,
+        open_case(case, settings, create=True) as opened,
+    ):
         job = _job_for(opened, folder, chosen)
-        _run(opened, job, chosen, walk=True, rehash=rehash, as_json=as_json)
+        _run(opened, runner, job, chosen, walk=True, rehash=rehash, as_json=as_json)
 
 
 def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:
@@ -91,6 +97,7 @@ def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.J
 
 def _run(
     case: Case,
+    runner: Runner,
     job: jobs.Job,
     chosen: tuple[Available, ...],
     *,
@@ -99,13 +106,12 @@ def _run(
     rehash: bool = False,
 ) -> None:
     progress = Progress()
-    with stoppable(), closing(local_runner(case.settings)) as runner:
-        run = JobRun(case.catalog, runner, chosen, progress)
-        with shown(progress, quiet=as_json):
-            if walk:
-                job = run.scan(job.id, rehash=rehash, count_first=not as_json)
-            else:
-                job = run.resume(job.id)
+    run = JobRun(case.catalog, runner, chosen, progress)
+    with shown(progress, quiet=as_json):
+        if walk:
+            job = run.scan(job.id, rehash=rehash, count_first=not as_json)
+        else:
+            job = run.resume(job.id)
     print_summary(summary(case.catalog, job, load_registry(announce=False)), as_json=as_json)
 
 
@@ -127,7 +133,11 @@ def rerun(
     if found.reason is not None:
         raise CaseframeError(f"the stage {stage} cannot run here: {found.reason}")
     selected = conditions(where or [], stage)
-    with open_case(case, settings) as opened:
+    with (
+        stoppable(),
+        open_case(case, settings) as opened,
+        closing(local_runner(settings)) as runner,
+    ):
         job = opened.job(optional_source(source))
         check_source(job.source)
         with opened.catalog.begin() as connection:
@@ -135,7 +145,7 @@ def rerun(
         if not as_json:
             typer.echo(f"{count:,} pictures to look at again")
         chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))
-        _run(opened, job, chosen, walk=False, as_json=as_json)
+        _run(opened, runner, job, chosen, walk=False, as_json=as_json)
 
 
 def verify(

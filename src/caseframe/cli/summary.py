@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -37,6 +38,8 @@ def summary(catalog: Catalog, job: jobs.Job, registry: Registry) -> Summary:
             "source": path_text(job.source),
             "state": job.state.value,
             "reason": job.reason,
+            "started_at": _iso(job.started_at),
+            "finished_at": _iso(job.finished_at),
             "files": sum(files.values()),
             "states": {state.value: files.get(state, 0) for state in FileState},
             "pictures": work.count_images(connection, job.id),
@@ -48,6 +51,10 @@ def summary(catalog: Catalog, job: jobs.Job, registry: Registry) -> Summary:
             "stages": stages,
             "problems": lookup.count_problems(connection, job.id),
         }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
 
 
 def _empty_stage() -> dict[str, int]:

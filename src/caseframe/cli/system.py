@@ -17,7 +17,6 @@ import typer
 from caseframe import __version__
 from caseframe.cli.assemble import CATALOG_FILE, open_case, settings_for
 from caseframe.cli.options import DEFAULT_CASE, CaseOption, JsonOption
-from caseframe.demo import draw
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.text import one_line
 from caseframe.settings import Settings
@@ -73,6 +72,8 @@ def demo(
     It holds photographs with cameras, times and places, faces, text, duplicates, every format,
     and files that are damaged in various ways.
     """
+    from caseframe.demo import draw  # noqa: PLC0415 - drawing needs what nothing else needs
+
     count = draw(folder)
     typer.echo(f"{count} files drawn in {folder}. Next: caseframe scan {folder}")
 

@@ -25,7 +25,7 @@ SCAN = "scan"
 """Stands where a stage's name would, for what the scanner itself has to say."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Digests:
     """The three digests of one file's content, raw bytes; only `sha256` is identity."""
 
@@ -34,7 +34,7 @@ class Digests:
     md5: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PictureInfo:
     """What a picture's header says; width and height are in pixels of the upright picture."""
 
@@ -51,7 +51,7 @@ class PictureInfo:
     """Horizontal pixels an inch; None when the file does not say."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Thumbnail:
     """A small upright copy, encoded; `data` is a whole JPEG file."""
 
@@ -61,7 +61,7 @@ class Thumbnail:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Examined:
     """What one reading of a file gave.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Face:
     """One face in pixels of the upright picture at its full size."""
 
@@ -24,7 +24,7 @@ class Face:
     """128 numbers; faces of one person lie within about 0.6 of each other (Euclidean)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """Where a picture was taken: signed decimal degrees (WGS 84), metres, degrees from north."""
 
@@ -40,7 +40,7 @@ class Place:
     """From the coordinates to the named town."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Capture:
     """When a picture was taken: ISO 8601, with an offset only where the picture says one."""
 
@@ -49,7 +49,7 @@ class Capture:
     """Minutes east of UTC; None when the picture does not say, so `at` is local wall time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Camera:
     """The camera by its own words; None where the picture does not say."""
 
@@ -58,7 +58,7 @@ class Camera:
     lens: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PerceptualHash:
     """256 bits (32 bytes) that stay near each other for pictures that look alike; quality 0-100."""
 
@@ -66,7 +66,7 @@ class PerceptualHash:
     quality: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Text:
     """Words to find the picture by; `field` is the name people search it under (`caption`…)."""
 
@@ -74,7 +74,7 @@ class Text:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """What one stage's result holds of each kind; None or empty means it says nothing of it."""
 

@@ -1,6 +1,4 @@
-"""Faces in pictures: boxes, five landmarks, and a descriptor that tells people apart."""
+"""Faces in pictures: boxes, five landmarks, and a descriptor that tells people apart.
 
-from caseframe.faces.analyser import Face, FaceAnalyser
-from caseframe.faces.packages import FacesUnavailable, missing
-
-__all__ = ["Face", "FaceAnalyser", "FacesUnavailable", "missing"]
+`packages.missing()` is cheap to ask; `analyser.FaceAnalyser` loads the models.
+"""

@@ -16,7 +16,7 @@ from caseframe.domain.text import one_line, storable
 from caseframe.domain.work import Outcome, StageOutcome, TaskState
 from caseframe.pipeline.progress import Progress
 
-_BATCH = 64
+_BATCH = 128
 _SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 

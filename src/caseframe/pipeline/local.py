@@ -2,129 +2,49 @@
 
 Processes come from a fork server that has the libraries loaded, so a new worker starts in
 milliseconds and shares their memory; it is clean of threads, which a fork of this process is not.
+
+Orders travel in small bundles, because sending one costs about as much as a small stage. Each order
+has a byte in a file that both sides map: the worker notes there which step it is at. When a worker
+dies, that byte tells which picture and which step it was, and only that one is counted against it.
 """
 
 from __future__ import annotations
 
 import mmap
-import multiprocessing
-import os
 import queue
-import signal
 import tempfile
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from signal import SIGALRM, Signals
 
 from pebble import ProcessExpired, ProcessPool
 
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import Examined, FileState
-from caseframe.domain.work import Order, Outcome, StageOutcome
-from caseframe.logs import configure
-from caseframe.pipeline.worker import Worker
-from caseframe.scanner.limits import Limits
+from caseframe.domain.work import Order, Outcome
+from caseframe.pipeline import forkserver
+from caseframe.pipeline.process import ENDED, FIRST, Answer, LocalOptions, do_bundle, start_worker
 from caseframe.stages.registry import load_registry
-from caseframe.stages.stage import StageContext
 
-_IN_FLIGHT_A_WORKER = 4  # enough to keep a worker busy while the parent writes a batch
+_BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a batch
+_MOST = 16
+_BUNDLE_SECONDS = 0.04  # larger bundles cost less to send, but make progress jerky
 _STEPS = ("open", "header", "decode")
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_PRELOAD = ["caseframe.pipeline.local", "caseframe.stages.exif", "caseframe.stages.similar"]
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOptions:
-    """How the pool works. Times are seconds, memory is bytes; 0 means no limit."""
-
-    workers: int
-    picture_seconds: float = 60.0
-    attempts: int = 3
-    worker_memory: int = 0
-    worker_pictures: int = 0
-    limits: Limits = field(default_factory=Limits)
-    cache: Path = Path("cache")
-    log_level: str = "warning"
-    log_json: bool = False
-
-
-Answer = tuple[Examined | None, tuple[StageOutcome, ...], bool]
-
-
-# ---- in the worker process ------------------------------------------------------------------
-
-_worker: Worker | None = None
-_marks: mmap.mmap | None = None
-_slot = 0
-
-
-def _start_worker(options: LocalOptions, marks: str, steps: tuple[str, ...]) -> None:
-    """Runs once in each new worker process."""
-    global _worker, _marks  # noqa: PLW0603 - a process pool offers no other place to keep state
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
-    configure(options.log_level, as_json=options.log_json)
-    _limit_memory(options.worker_memory)
-    _leave_with_parent()
-    with open(marks, "r+b") as file:
-        _marks = mmap.mmap(file.fileno(), 0)
-    number = {name: index for index, name in enumerate(steps)}
-
-    def mark(step: str) -> None:
-        if _marks is not None:
-            _marks[_slot] = number[step]
-
-    stages = [found.stage for found in load_registry(announce=False).stages]
-    _worker = Worker(stages, StageContext(options.cache), options.limits, mark)
-
-
-def _limit_memory(extra: int) -> None:
-    """Let this process allocate `extra` bytes more than it has; beyond, allocation fails."""
-    if not extra:
-        return
-    import resource  # noqa: PLC0415 - not on every system
-
-    with suppress(OSError, ValueError):
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = extra if hard == resource.RLIM_INFINITY else min(extra, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
-def _leave_with_parent() -> None:
-    """End this process soon after its parent is gone, even when the parent was killed."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
-
-
-def _do(order: Order, slot: int) -> Answer:
-    global _slot  # noqa: PLW0603 - read by the mark of this process's only worker
-    _slot = slot
-    if _worker is None:
-        raise CaseframeError("the worker was not started")
-    outcome = _worker.do(order)
-    return outcome.examined, outcome.stages, outcome.already_known
-
-
-# ---- in the parent --------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Flight:
-    """One order under way: where its marks stand, and which steps killed a worker how often."""
+    """One order under way: where its mark stands, and which steps killed a worker how often."""
 
     order: Order
     slot: int
     deaths: Counter[str] = field(default_factory=Counter)
+
+
+_Ended = tuple[list[_Flight], "Future[list[Answer]]"]
 
 
 class LocalRunner:
@@ -134,88 +54,119 @@ class LocalRunner:
         self._options = options
         names = load_registry(announce=False).names()
         self._steps = (*_STEPS, *names)
-        self._capacity = options.workers * _IN_FLIGHT_A_WORKER
-        self._ended: queue.SimpleQueue[tuple[_Flight, Future[Answer]]] = queue.SimpleQueue()
+        self._capacity = options.workers * _BUNDLES_A_WORKER * _MOST
+        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
         self._marks_file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed in close()
             prefix="caseframe-marks-"
         )
         self._marks_file.write(bytes(self._capacity))
         self._marks_file.flush()
         self._marks = mmap.mmap(self._marks_file.fileno(), 0)
-        self._pool = self._start()
-
-    def _start(self) -> ProcessPool:
-        for name in _THREAD_SETTINGS:  # one picture, one core: the pool is the parallelism
-            os.environ.setdefault(name, "1")
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(_PRELOAD)
-        return ProcessPool(
-            max_workers=self._options.workers,
-            max_tasks=self._options.worker_pictures,
-            initializer=_start_worker,
-            initargs=(self._options, self._marks_file.name, self._steps),
-            context=context,
+        self._pool = ProcessPool(
+            max_workers=options.workers,
+            max_tasks=options.worker_pictures,
+            initializer=start_worker,
+            initargs=(options, self._marks_file.name, self._steps),
+            context=forkserver.start(),
         )
+        self._out: set[Future[list[Answer]]] = set()
+        self._pace = _BUNDLE_SECONDS  # seconds a picture, a moving average; at first one a bundle
 
     def run(self, orders: Iterable[Order]) -> Iterator[Outcome]:
         """See `Runner.run`. Raises CaseframeError when no worker can be started at all."""
-        source = iter(orders)
+        try:
+            yield from self._run(iter(orders))
+        finally:
+            self._abandon()
+
+    def _run(self, source: Iterator[Order]) -> Iterator[Outcome]:
         free = list(range(self._capacity))
         exhausted = False
         while True:
-            while free and not exhausted:
-                order = next(source, None)
-                if order is None:
-                    exhausted = True
-                else:
-                    self._submit(_Flight(order, free.pop()))
-            if len(free) == self._capacity:
+            while not exhausted and len(self._out) < self._options.workers * _BUNDLES_A_WORKER:
+                bundle = self._take(source, free)
+                exhausted = not bundle
+                if bundle:
+                    self._send(bundle)
+            if not self._out:
                 return
-            flight, future = self._ended.get()
-            outcome = self._outcome(flight, future)
-            if outcome is not None:
+            flights, future = self._ended.get()
+            self._out.discard(future)
+            for flight, outcome in self._outcomes(flights, future):
                 free.append(flight.slot)
                 yield outcome
 
-    def _submit(self, flight: _Flight) -> None:
-        self._marks[flight.slot] = 0
+    def _abandon(self) -> None:
+        """Stop what is still out when nobody wants its outcomes any more."""
+        for future in list(self._out):
+            future.cancel()
+        while self._out:
+            _, future = self._ended.get()
+            self._out.discard(future)
+
+    def _take(self, source: Iterator[Order], free: list[int]) -> list[_Flight]:
+        wanted = min(max(1, int(_BUNDLE_SECONDS / self._pace)), _MOST, len(free))
+        bundle: list[_Flight] = []
+        while len(bundle) < wanted and (order := next(source, None)) is not None:
+            bundle.append(_Flight(order, free.pop()))
+        return bundle
+
+    def _send(self, bundle: list[_Flight]) -> None:
+        for flight in bundle:
+            self._marks[flight.slot] = 0
+        work = [(flight.order, flight.slot) for flight in bundle]
+        # Each picture has its own alarm in the worker; this one is for a worker that ignores it.
+        limit = self._options.picture_seconds * len(bundle) + 30
         try:
-            future = self._pool.schedule(
-                _do, args=(flight.order, flight.slot), timeout=self._options.picture_seconds
-            )
+            future = self._pool.schedule(do_bundle, args=(work,), timeout=limit)
         except RuntimeError as error:
             raise CaseframeError(f"the workers cannot be started: {error}") from error
-        future.add_done_callback(lambda done: self._ended.put((flight, done)))
+        self._out.add(future)
+        future.add_done_callback(lambda done: self._ended.put((bundle, done)))
 
-    def _outcome(self, flight: _Flight, future: Future[Answer]) -> Outcome | None:
-        """What came of a flight, or None when it was sent out again."""
+    def _outcomes(
+        self, flights: list[_Flight], future: Future[list[Answer]]
+    ) -> Iterator[tuple[_Flight, Outcome]]:
+        """What came of a bundle; flights that must be tried again are sent out instead."""
         try:
-            examined, stages, known = future.result()
+            answers = future.result()
         except TimeoutError:
-            return self._died(flight, f"took longer than {self._options.picture_seconds:g} s")
+            yield from self._died(flights, self._too_long())
         except ProcessExpired as error:
-            return self._died(flight, f"killed its worker ({_exit_words(error.exitcode)})")
+            late = error.exitcode == -SIGALRM
+            yield from self._died(flights, self._too_long() if late else _words(error.exitcode))
         except CancelledError as error:
             raise CaseframeError("the workers were stopped") from error
-        except Exception as error:  # noqa: BLE001
-            # The boundary of one item: what a picture made go wrong outside of any stage.
-            return _given_up(flight.order, f"{type(error).__name__}: {error}")
-        stages = tuple(
-            replace(s, attempts=n) if (n := flight.deaths.get(s.stage, 0)) else s for s in stages
-        )
-        return Outcome(flight.order, examined, stages, known)
+        else:
+            for flight, answer in zip(flights, answers, strict=True):
+                self._pace += 0.1 * (answer.seconds - self._pace)
+                yield flight, _outcome(flight, answer)
 
-    def _died(self, flight: _Flight, what: str) -> Outcome | None:
-        step = self._steps[self._marks[flight.slot]]
+    def _too_long(self) -> str:
+        return f"took longer than {self._options.picture_seconds:g} s (picture_seconds)"
+
+    def _died(self, flights: list[_Flight], what: str) -> Iterator[tuple[_Flight, Outcome]]:
+        """Count the death against the picture at work; send it and its neighbours out again."""
+        again = []
+        for flight in flights:
+            mark = self._marks[flight.slot]
+            given_up = self._count(flight, mark, what) if mark not in {0, ENDED} else None
+            if given_up is None:
+                again.append(flight)
+            else:
+                yield flight, given_up
+        for flight in again:  # one by one now, so that the next death costs nobody else
+            self._send([flight])
+
+    def _count(self, flight: _Flight, mark: int, what: str) -> Outcome | None:
+        step = self._steps[mark - FIRST]
         flight.deaths[step] += 1
         if flight.deaths[step] >= self._options.attempts:
             times = f", {flight.deaths[step]} times" if flight.deaths[step] > 1 else ""
             reason = f"{_step_words(step)} {what}{times}"
             if step == "open":
-                return _given_up(flight.order, reason)
-            skip: Mapping[str, str] = {**flight.order.skip, step: reason}
-            flight.order = replace(flight.order, skip=skip)
-        self._submit(flight)
+                return Outcome(flight.order, Examined(FileState.UNREADABLE, 0, 0, reason))
+            flight.order = replace(flight.order, skip={**flight.order.skip, step: reason})
         return None
 
     def close(self) -> None:
@@ -228,9 +179,14 @@ class LocalRunner:
             self._marks_file.close()
 
 
-def _given_up(order: Order, reason: str) -> Outcome:
-    """The end of an order whose file could not even be read and hashed."""
-    return Outcome(order, Examined(FileState.UNREADABLE, 0, 0, reason))
+def _outcome(flight: _Flight, answer: Answer) -> Outcome:
+    if answer.error is not None:  # outside of any stage: the file could not even be examined
+        return Outcome(flight.order, Examined(FileState.UNREADABLE, 0, 0, answer.error))
+    stages = tuple(
+        replace(stage, attempts=count) if (count := flight.deaths.get(stage.stage, 0)) else stage
+        for stage in answer.stages
+    )
+    return Outcome(flight.order, answer.examined, stages, answer.already_known)
 
 
 def _step_words(step: str) -> str:
@@ -238,8 +194,8 @@ def _step_words(step: str) -> str:
     return words.get(step, f"the stage {step}")
 
 
-def _exit_words(code: int | None) -> str:
+def _words(code: int | None) -> str:
     if code is not None and code < 0:
         with suppress(ValueError):
-            return f"signal {signal.Signals(-code).name}"
-    return f"exit status {code}"
+            return f"killed its worker (signal {Signals(-code).name})"
+    return f"killed its worker (exit status {code})"

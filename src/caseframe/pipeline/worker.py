@@ -23,6 +23,8 @@ from caseframe.scanner.reading import open_root
 from caseframe.scanner.scan import scan_file
 from caseframe.stages.stage import Frame, NotApplicable, Stage, StageContext, StageResult
 
+_APART = {"problems"}  # stored in a table of their own
+TOO_MUCH_MEMORY = "it takes more memory than a worker may use (worker_memory_mb)"
 Mark = Callable[[str], None]
 
 
@@ -154,40 +156,36 @@ def run_stage(
 ) -> tuple[StageOutcome, StageResult | None]:
     """Run one stage on one picture and say what became of it; the result too, when there is one."""
     started = time.perf_counter()
-    result: StageResult | None = None
     try:
         result = stage.run(frame, earlier)
-        outcome = _done(stage, result)
+        return _done(stage, result, _since(started)), result
     except NotApplicable as answer:
-        outcome = StageOutcome(
-            stage.name, stage.version, TaskState.DONE, reason=one_line(f"not applicable: {answer}")
-        )
+        reason, state = f"not applicable: {answer}", TaskState.DONE
     except (StageError, PictureError, ReadError) as error:
-        outcome = _failed(stage, str(error))
+        reason, state = str(error), TaskState.FAILED
     except MemoryError:
-        outcome = _failed(stage, "it takes more memory than a worker may use (worker_memory_mb)")
-    except Exception as error:  # noqa: BLE001 - the boundary of one item: a bug in a stage costs one picture
-        outcome = _failed(stage, f"{type(error).__name__}: {error}")
-    return _timed(outcome, time.perf_counter() - started), result
+        reason, state = TOO_MUCH_MEMORY, TaskState.FAILED
+    except Exception as error:  # noqa: BLE001 - the boundary of one item: a bug costs one picture
+        reason, state = f"{type(error).__name__}: {error}", TaskState.FAILED
+    seconds = _since(started)
+    said = one_line(reason) or "it gave no reason"
+    return StageOutcome(stage.name, stage.version, state, reason=said, seconds=seconds), None
 
 
-def _failed(stage: Stage, reason: str) -> StageOutcome:
-    return StageOutcome(stage.name, stage.version, TaskState.FAILED, reason=one_line(reason))
+def _since(started: float) -> float:
+    return round(time.perf_counter() - started, 6)
 
 
-def _done(stage: Stage, result: StageResult) -> StageOutcome:
+def _done(stage: Stage, result: StageResult, seconds: float) -> StageOutcome:
     return StageOutcome(
         stage.name,
         stage.version,
         TaskState.DONE,
         found=result.found,
-        payload=result.model_dump_json(exclude={"problems"}) if result.found else None,
+        payload=result.model_dump_json(exclude=_APART) if result.found else None,
         facts=result.facts(),
         problems=tuple(one_line(problem) for problem in result.problems),
         model=getattr(stage, "model", None),
         model_digest=getattr(stage, "model_digest", None),
+        seconds=seconds,
     )
-
-
-def _timed(outcome: StageOutcome, seconds: float) -> StageOutcome:
-    return replace(outcome, seconds=round(seconds, 6))

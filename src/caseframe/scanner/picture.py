@@ -23,8 +23,9 @@ from caseframe.domain.errors import OverLimit, PictureError
 from caseframe.domain.evidence import PictureInfo, Thumbnail
 from caseframe.domain.text import one_line
 from caseframe.scanner.integrity import damage, png_chunk
+from caseframe.scanner.jpeg import JpegHeader, read_header
 from caseframe.scanner.limits import Limits
-from caseframe.scanner.sniff import JPEG, PNG, Kind
+from caseframe.scanner.sniff import JPEG, PNG, TIFF, Kind
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -43,6 +44,8 @@ _COLORSPACES = {
     "CMYK": "CMYK", "YCbCr": "YCbCr", "LAB": "Lab", "HSV": "HSV",
 }  # fmt: skip
 _ORIENTATION = 0x0112
+# Pillow turns these upright itself while it opens or loads them.
+_TURNED_BY_PILLOW = (TIFF,)
 # libwebp needs 15 bytes a pixel where others need 3 or 4 (measured on lossless bombs).
 _WEIGHT = {"WebP": 3}
 # Progressive JPEGs hold about 10 scans; every scan passes over all coefficients of the picture.
@@ -111,11 +114,18 @@ class Picture:
             raise PictureError(f"the header cannot be read: {_said(error)}") from error
 
     @cached_property
+    def _jpeg(self) -> JpegHeader | None:
+        return read_header(self._data) if self._kind is JPEG else None
+
+    @cached_property
     def info(self) -> PictureInfo:
         """What the header says, width and height upright. Raises PictureError."""
+        if self._no_header is None and (jpeg := self._jpeg) is not None:
+            return _jpeg_info(jpeg)
         image = self._header
         orientation = self._orientation()
-        width, height = image.size if orientation < 5 else image.size[::-1]
+        turned = orientation >= 5 and self._kind not in _TURNED_BY_PILLOW
+        width, height = image.size[::-1] if turned else image.size
         return PictureInfo(
             mime=self._kind.mime,
             format=self._kind.format,
@@ -154,7 +164,7 @@ class Picture:
                 f"{info.width} x {info.height} is {pixels / 1e6:,.0f} million pixels, over the "
                 f"limit of {limit / 1e6:,.0f} million for {info.format} (setting max_pixels)"
             )
-        if self._header.info.get("progressive"):
+        if self._jpeg is not None and self._jpeg.progressive:
             scans = self._data.count(b"\xff\xda")
             if scans * pixels > self._limits.max_pixels * _SCANS:
                 raise OverLimit(f"a JPEG of {scans:,} scans, each as much work as a whole picture")
@@ -176,23 +186,35 @@ class Picture:
 
     def _decode(self, max_side: int) -> Pixels:
         self.check_limits()
-        if self._kind is JPEG and (scaled := self._decode_jpeg(max_side)) is not None:
-            fitted = _fit(scaled, max_side)
+        if (
+            self._jpeg is not None
+            and (scaled := self._decode_jpeg(self._jpeg, max_side)) is not None
+        ):
+            fitted = _fit(scaled, self._wanted(max_side))
         else:
             if self._whole is None:
                 self._whole = self._decode_with_pillow(max_side)
-            fitted = _fit(self._whole, max_side)
-        upright = np.ascontiguousarray(_upright(fitted, self.info.orientation))
+            fitted = _fit(self._whole, self._wanted(max_side))
+        turn = 1 if self._kind in _TURNED_BY_PILLOW else self.info.orientation
+        upright = np.ascontiguousarray(_upright(fitted, turn))
         upright.flags.writeable = False
         return upright
 
-    def _decode_jpeg(self, max_side: int) -> Pixels | None:
-        """Decoded at the smallest scale not below `max_side`; None where Pillow must do it."""
-        width, height = self._header.size
+    def _wanted(self, max_side: int) -> tuple[int, int]:
+        """(width, height) before the picture is turned, by the header and so exact at any scale."""
+        width, height = self.info.width, self.info.height
+        if self.info.orientation >= 5 and self._kind not in _TURNED_BY_PILLOW:
+            width, height = height, width
         scale = min(1.0, max_side / max(width, height))
-        wanted = {"min_width": int(width * scale) or 1, "min_height": int(height * scale) or 1}
-        if self._header.mode not in {"RGB", "L"}:
-            return None
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def _decode_jpeg(self, header: JpegHeader, max_side: int) -> Pixels | None:
+        """Decoded at the smallest scale not below `max_side`; None where Pillow must do it."""
+        scale = min(1.0, max_side / max(header.width, header.height))
+        wanted = {
+            "min_width": int(header.width * scale) or 1,
+            "min_height": int(header.height * scale) or 1,
+        }
         decoded: Pixels
         try:
             decoded = simplejpeg.decode_jpeg(self._data, min_factor=1, **wanted)
@@ -270,14 +292,12 @@ def _stretched(values: npt.NDArray[Any]) -> Pixels:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _fit(pixels: Pixels, max_side: int) -> Pixels:
+def _fit(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     height, width = pixels.shape[:2]
-    longer = max(height, width)
-    if longer <= max_side:
+    if (width, height) == size:
         return pixels
-    size = (max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer)))
     # Averaging areas costs five times as much and shows only when less than half is kept.
-    method = cv2.INTER_LINEAR if longer < 2 * max_side else cv2.INTER_AREA
+    method = cv2.INTER_LINEAR if max(width, height) < 2 * max(size) else cv2.INTER_AREA
     return np.asarray(cv2.resize(pixels, size, interpolation=method), dtype=np.uint8)
 
 
@@ -293,6 +313,21 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
         8: lambda p: np.rot90(p, 1),
     }
     return turned[orientation](pixels) if orientation in turned else pixels
+
+
+def _jpeg_info(header: JpegHeader) -> PictureInfo:
+    across, down = header.width, header.height
+    width, height = (across, down) if header.orientation < 5 else (down, across)
+    return PictureInfo(
+        mime=JPEG.mime,
+        format=JPEG.format,
+        width=width,
+        height=height,
+        orientation=header.orientation,
+        colorspace="Gray" if header.components == 1 else "sRGB",
+        bit_depth=header.bits,
+        resolution_dpi=_plausible(header.resolution_dpi or 0.0),
+    )
 
 
 def _bit_depth(image: Image.Image, data: bytes) -> int | None:
@@ -312,5 +347,9 @@ def _resolution(image: Image.Image) -> float | None:
         across = float(dpi[0]) if dpi else 0.0
     except (TypeError, ValueError, ZeroDivisionError):
         return None
+    return _plausible(across)
+
+
+def _plausible(across: float) -> float | None:
     # Not a number, infinite, or the "1 x 1" that some programs write for "unknown".
     return round(across, 2) if 1 < across < 1e6 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import struct
 from dataclasses import dataclass
 from functools import cache
@@ -148,8 +149,12 @@ def _other(head: bytes) -> Kind:
     return Kind(mime, mime.partition("/")[2]) if mime else UNKNOWN
 
 
+# Control characters but tab, line feed, form feed, carriage return and escape.
+_NOT_IN_TEXT = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+
+
 def _text(head: bytes) -> bool:
-    if b"\0" in head:
+    if head.translate(None, _NOT_IN_TEXT) != head:
         return False
     try:
         head.decode("utf-8")
@@ -172,8 +177,9 @@ def extension_note(path: bytes, kind: Kind) -> str | None:
 
 @cache
 def _claims() -> frozenset[str]:
-    known = {row.extension.lstrip(".") for row in puremagic.magic_header_array}
-    return frozenset(known.union(*(kind.extensions for kind in PICTURES)))
+    known = {row.extension for row in puremagic.magic_header_array}
+    known |= mimetypes.MimeTypes().types_map[True].keys()
+    return frozenset({name.lstrip(".") for name in known}.union(*(k.extensions for k in PICTURES)))
 
 
 def _names_a_type(extension: str) -> bool:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from caseframe.domain.facts import Camera, Capture, Facts, Text
-from caseframe.stages.exif_dates import captured
-from caseframe.stages.exif_gps import GpsFacts, gps_facts
+from caseframe.metadata.dates import captured
+from caseframe.metadata.gps import GpsFacts, gps_facts
 from caseframe.stages.stage import Frame, StageContext, StageResult, StageUnavailable
 
 if TYPE_CHECKING:
-    from caseframe.stages.exif_record import Reading
+    from caseframe.metadata.record import Reading
 
 Tags = dict[str, dict[str, str | int | float | list[str | int | float]]]
 
@@ -153,11 +153,11 @@ class ExifStage:
         """Load Exiv2 and take over its warnings."""
         try:
             # Loading it takes time and memory that a program which only lists stages need not pay.
-            from caseframe.stages import exif_read  # noqa: PLC0415
+            from caseframe.metadata import read  # noqa: PLC0415
         except ImportError as error:
             raise StageUnavailable(f"Exiv2 cannot be loaded: {error}") from error
-        exif_read.listen()
-        self._read = exif_read.read
+        read.listen()
+        self._read = read.read
 
     def run(self, frame: Frame, earlier: Mapping[str, StageResult]) -> ExifResult:  # noqa: ARG002
         """The metadata of one picture. Raises StageError when all of them are unreadable."""

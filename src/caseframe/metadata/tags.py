@@ -8,11 +8,11 @@ from typing import Any
 
 import exiv2
 
-from caseframe.stages import exif_text
-from caseframe.stages.exif_dates import DATE_KEYS, parse
-from caseframe.stages.exif_names import STANDARD_IFDS, STRUCTURAL, exif_name
-from caseframe.stages.exif_record import DERIVED_KEYS, TAGS_MOST, VALUE_MOST, Reading
-from caseframe.stages.exif_values import FORMATTERS, Formatter, Value, numbers
+from caseframe.metadata import decode
+from caseframe.metadata.dates import DATE_KEYS, parse
+from caseframe.metadata.names import STANDARD_IFDS, STRUCTURAL, exif_name
+from caseframe.metadata.record import DERIVED_KEYS, TAGS_MOST, VALUE_MOST, Reading
+from caseframe.metadata.values import FORMATTERS, Formatter, Value, numbers
 
 _SMALL = 512
 """Bytes; a value up to here is turned to text by Exiv2, a larger one only in part."""
@@ -128,12 +128,12 @@ class _Reader:
             return text
         if tag.comment and kind in _BYTE_TYPES:
             raw = _bytes(datum, VALUE_MOST * 2)
-            comment = exif_text.user_comment(raw, little_endian=self.little_endian)
+            comment = decode.user_comment(raw, little_endian=self.little_endian)
             return self.reading.checked(tag.key, comment)
         size: int = datum.size()
         if kind in _BYTE_TYPES:
             if tag.utf16:
-                words = exif_text.utf16_le(_bytes(datum, VALUE_MOST * 2))
+                words = decode.utf16_le(_bytes(datum, VALUE_MOST * 2))
                 return self.reading.checked(tag.key, words)
             if size > _BINARY:
                 return _blob(datum, size)
@@ -146,7 +146,7 @@ class _Reader:
             text: str = datum.toString()
             if size - len(text) in (0, 1) and text.isascii():
                 return text
-        return self.reading.checked(key, exif_text.plain(_bytes(datum, VALUE_MOST * 4)))
+        return self.reading.checked(key, decode.plain(_bytes(datum, VALUE_MOST * 4)))
 
     def readable(self, datum: Any, tag: _Tag, kind: str, text: str) -> Value:
         """One value as people know it. What is not as it should be stays raw, flagged."""
@@ -174,16 +174,16 @@ class _Reader:
             text = datum.print(self.tags)
         except (exiv2.Exiv2Error, ValueError, ArithmeticError, LookupError, RuntimeError):
             text = datum.toString()
-        return exif_text.from_exiv2(text).text.rstrip()
+        return decode.from_exiv2(text).text.rstrip()
 
     def vendor(self, datum: Any, tag: _Tag) -> None:
         """A vendor's tag: raw, and as Exiv2 prints it when it has a name and is not a blob."""
         size: int = datum.size()
         kind: str = datum.typeName()
         if size <= _BINARY:
-            text = exif_text.from_exiv2(datum.toString()).text
+            text = decode.from_exiv2(datum.toString()).text
         elif kind == "Ascii":
-            text = exif_text.plain(_bytes(datum, VALUE_MOST)).text
+            text = decode.plain(_bytes(datum, VALUE_MOST)).text
         else:
             text = _blob(datum, size) if kind in _BYTE_TYPES else _array(datum, kind)
         if not self.reading.keep("MakerNotes", tag.key, text) or tag.hidden:

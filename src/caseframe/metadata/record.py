@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from caseframe.domain.text import one_line
-from caseframe.stages.exif_dates import DATE_SOURCE_KEYS
-from caseframe.stages.exif_gps import GPS_KEYS
-from caseframe.stages.exif_text import Decoded
-from caseframe.stages.exif_values import Value
+from caseframe.metadata.dates import DATE_SOURCE_KEYS
+from caseframe.metadata.decode import Decoded
+from caseframe.metadata.gps import GPS_KEYS
+from caseframe.metadata.values import Value
 
 TAGS_MOST = 4_000
 """Tags of one kind in one picture that are looked at; a camera writes 50 to 500."""

@@ -22,7 +22,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
-from caseframe.stages.exif_tiff import tamed
+from caseframe.metadata.tiff import tamed
 
 Flag = Callable[[str], None]
 _Parts = Iterator[tuple[bytes, bytes]]

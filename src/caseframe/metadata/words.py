@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from caseframe.domain.text import one_line
-from caseframe.stages import exif_text
-from caseframe.stages.exif_dates import parse
-from caseframe.stages.exif_names import iptc_name, xmp_name
-from caseframe.stages.exif_record import DERIVED_KEYS, TAGS_MOST, VALUE_MOST, Reading
-from caseframe.stages.exif_values import FORMATTERS, XMP_UNSAFE, Value, numbers
+from caseframe.metadata import decode
+from caseframe.metadata.dates import parse
+from caseframe.metadata.names import iptc_name, xmp_name
+from caseframe.metadata.record import DERIVED_KEYS, TAGS_MOST, VALUE_MOST, Reading
+from caseframe.metadata.values import FORMATTERS, XMP_UNSAFE, Value, numbers
 
 _SMALL = 512
 """Bytes up to which Exiv2's own text of a value is used."""
@@ -31,13 +31,13 @@ def iptc_tags(tags: Any, reading: Reading) -> None:
         key: str = datum.key()
         kind: str = datum.typeName()
         if key == "Iptc.Envelope.CharacterSet":
-            codec = exif_text.iptc_codec(datum.toString())
+            codec = decode.iptc_codec(datum.toString())
         if kind == "String":
-            text = reading.checked(key, exif_text.iptc(_iptc_bytes(datum), codec))
+            text = reading.checked(key, decode.iptc(_iptc_bytes(datum), codec))
         elif kind == "Undefined" and datum.size() > _BINARY:
             text = f"(binary, {datum.size()} bytes) {_bytes(datum, _HEX_SHOWN).hex()}…"
         else:
-            text = reading.checked(key, exif_text.from_exiv2(datum.toString()[:VALUE_MOST]))
+            text = reading.checked(key, decode.from_exiv2(datum.toString()[:VALUE_MOST]))
         if kind == "Time":
             # Exiv2 makes +00:00 of a time that has no offset, so a zero offset says nothing.
             text = text.removesuffix("+00:00")
@@ -62,7 +62,7 @@ def _iptc_value(key: str, kind: str, text: str) -> str | int | float:
     if kind == "Date":
         return text.replace("-", ":")
     if key == "Iptc.Envelope.CharacterSet":
-        return "UTF8" if exif_text.iptc_codec(text) == "utf-8" else text
+        return "UTF8" if decode.iptc_codec(text) == "utf-8" else text
     return text.rstrip()
 
 
@@ -74,7 +74,7 @@ def xmp_tags(tags: Any, reading: Reading) -> None:
             return
         key: str = datum.key()
         whole: str = datum.toString()
-        text = reading.checked(key, exif_text.from_exiv2(whole[: VALUE_MOST + 1]))
+        text = reading.checked(key, decode.from_exiv2(whole[: VALUE_MOST + 1]))
         if not reading.keep("XMP", key, text, always=key in DERIVED_KEYS):
             continue
         kind: str = datum.typeName()
@@ -128,7 +128,7 @@ def _languages(key: str, datum: Any, reading: Reading) -> None:
     name = xmp_name(key)
     texts: dict[str, str] = dict(datum.value())
     for language, text in list(texts.items())[:_ITEMS_SHOWN]:
-        value = exif_text.from_exiv2(text).text[:VALUE_MOST]
+        value = decode.from_exiv2(text).text[:VALUE_MOST]
         if not reading.afford(len(name) + len(language) + len(value), value):
             return
         plain = language == "x-default" or len(texts) == 1
@@ -143,7 +143,7 @@ def _items(key: str, datum: Any, reading: Reading) -> Value:
     value = datum.value()
     items: list[str] = []
     for place in range(min(count, _ITEMS_SHOWN)):
-        text = exif_text.from_exiv2(value[place]).text[:VALUE_MOST]
+        text = decode.from_exiv2(value[place]).text[:VALUE_MOST]
         if not reading.afford(len(text), text):
             break
         items.append(text)

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from pydantic import BaseModel, ConfigDict
 
-from caseframe.stages.exif_dates import parse
-from caseframe.stages.exif_values import clock, ratio, sexagesimal
+from caseframe.metadata.dates import parse
+from caseframe.metadata.values import clock, ratio, sexagesimal
 
 Flag = Callable[[str], None]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
-from caseframe.stages.exif_codes import CODES
+from caseframe.metadata.codes import CODES
 
 Value = str | int | float | list[str | int | float]
 """What one tag may hold once readable; a list where the tag is repeated or holds an array."""

@@ -1,0 +1,33 @@
+"""`python -m bench [NAME…]`: run all benchmarks, or some of them, and print what they found."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from bench import faces, growth, ingest, rescan
+from bench.report import Report
+
+ALL = {
+    "ingest": ingest.bench,
+    "rescan": rescan.bench,
+    "growth": growth.bench,
+    "faces": faces.bench,
+}
+
+
+def main(names: list[str]) -> int:
+    """Status 0 when every aim was met, 1 when one was missed, 2 for an unknown name."""
+    unknown = [name for name in names if name not in ALL]
+    if unknown:
+        print(f"no benchmark is called {unknown[0]}; there are: {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    report = Report(sys.stdout)
+    report.machine(datetime.now(UTC).date().isoformat())
+    for name in names or ALL:
+        ALL[name](report)
+    return 0 if report.met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

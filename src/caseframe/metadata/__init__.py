@@ -1,0 +1,1 @@
+"""Reading what cameras and people wrote into a picture file: EXIF, IPTC, XMP."""

@@ -1,0 +1,24 @@
+"""Starting the process from which workers are forked, early and beside everything else.
+
+It needs most of a second to load the image libraries. The command line starts it before it loads
+anything itself, so that on two cores nobody waits for it. This module must stay light.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def start() -> ForkServerContext:
+    """Start the fork server unless it runs, without waiting for it; the context for the pool."""
+    for name in _THREADS:  # one picture, one core: the pool is the parallelism
+        os.environ.setdefault(name, "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["caseframe.pipeline.preload"])
+    forkserver.ensure_running()
+    return context

@@ -1,0 +1,364 @@
+"""The catalog's behaviour, once over SQLite and once over PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, select
+from sqlalchemy.exc import IntegrityError
+from tests.support.outcomes import all_facts, digests, done, examined, failed, outcome
+
+from caseframe.catalog import evidence, jobs, lookup, records, work
+from caseframe.catalog.database import Catalog
+from caseframe.catalog.recording import record, record_skipped
+from caseframe.catalog.search import conditions
+from caseframe.catalog.tables import (
+    faces,
+    files,
+    images,
+    metadata,
+    places,
+    problems,
+    results,
+    tasks,
+    texts,
+    thumbnails,
+)
+from caseframe.domain.errors import NotFound, UsageError
+from caseframe.domain.evidence import FileState
+from caseframe.domain.facts import Camera, Facts, Text
+from caseframe.domain.work import JobState, Outcome, TaskState
+
+VOLATILE = {"id", "image_id", "file_id", "added_at", "examined_at", "finished_at", "walk"}
+
+
+@pytest.fixture
+def job(catalog: Catalog) -> str:
+    with catalog.begin() as connection:
+        return jobs.create_job(connection, "a job", b"/source", ("exif",)).id
+
+
+def write(catalog: Catalog, job: str, *outcomes: Outcome, walk: int = 1) -> None:
+    with catalog.begin() as connection:
+        record(connection, job, walk, outcomes)
+
+
+def rows(catalog: Catalog, table: Table) -> list[dict[str, Any]]:
+    with catalog.read() as connection:
+        found = [dict(row) for row in connection.execute(select(table)).mappings()]
+    kept = [{k: v for k, v in row.items() if k not in VOLATILE} for row in found]
+    return sorted(kept, key=repr)
+
+
+def everything(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
+    return {table.name: rows(catalog, table) for table in metadata.sorted_tables}
+
+
+def test_jobs_come_back_as_they_went_in(catalog: Catalog) -> None:
+    with catalog.begin() as connection:
+        made = jobs.create_job(connection, "Näme", b"/a/\xff\xfe", ("exif", "faces"), "why")
+        assert jobs.get_job(connection, made.id) == made
+        assert jobs.find_job(connection, b"/a/\xff\xfe") == made
+        assert jobs.find_job(connection, b"/a") is None
+        with pytest.raises(NotFound):
+            jobs.get_job(connection, "nothing")
+        started = jobs.start_job(connection, made.id, ("exif",))
+        assert (started.state, started.walk, started.stages) == (JobState.RUNNING, 1, ("exif",))
+        jobs.end_job(connection, made.id, JobState.FAILED, "no room")
+        ended = jobs.get_job(connection, made.id)
+    assert (ended.state, ended.reason) == (JobState.FAILED, "no room")
+    assert ended.finished_at is not None
+    assert ended.finished_at.utcoffset() is not None
+
+
+def test_a_picture_with_all_its_facts(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a.jpg", b"a", done("exif", facts=all_facts(), problems=("odd",))))
+    (image,) = rows(catalog, images)
+    assert bytes(image["sha256"]) == digests(b"a").sha256
+    assert (image["camera_model"], image["captured_at"]) == ("D750", "2016-07-15T06:48:02+02:00")
+    assert (bytes(image["pdq"]), image["face_count"]) == (bytes(range(32)), 1)
+    (face,) = rows(catalog, faces)
+    assert (face["x"], face["y"], face["width"], face["height"]) == (1, 2, 30, 40)
+    (place,) = rows(catalog, places)
+    assert (place["latitude"], place["country"]) == (45.9, "France")
+    assert [row["value"] for row in rows(catalog, texts)] == ["NIKON", "red boat"]
+    assert [row["reason"] for row in rows(catalog, problems)] == ["odd"]
+    assert [row["payload"] for row in rows(catalog, results)] == ['{"word":"fine"}']
+    assert [bytes(row["data"]) for row in rows(catalog, thumbnails)] == [b"\xff\xd8thumb"]
+
+
+def test_writing_twice_changes_nothing(catalog: Catalog, job: str) -> None:
+    batch = [
+        outcome(
+            b"a.jpg", b"a", done("exif", facts=all_facts(), problems=("odd",)), failed("other")
+        ),
+        outcome(b"b.txt", b"b", state=FileState.NOT_A_PICTURE, picture=None, thumbnail=None),
+        outcome(b"c.jpg", b"c", state=FileState.CORRUPT, reason="cut", notes=("wrong name",)),
+    ]
+    write(catalog, job, *batch)
+    once = everything(catalog)
+    write(catalog, job, *batch)
+    write(catalog, job, *batch, *batch)
+    assert everything(catalog) == once
+
+
+def test_one_content_at_many_paths_is_one_image(catalog: Catalog, job: str) -> None:
+    stage = done("exif", facts=all_facts())
+    write(catalog, job, *(outcome(name, b"same", stage) for name in (b"1", b"2", b"3")))
+    assert len(rows(catalog, images)) == len(rows(catalog, tasks)) == len(rows(catalog, faces)) == 1
+    assert len(rows(catalog, files)) == 3
+    with catalog.read() as connection:
+        (image,) = lookup.exact_duplicates(connection, job)
+        found = lookup.occurrences(connection, [image], job)
+    assert [o.path for o in found] == [b"1", b"2", b"3"]
+
+
+def test_known_content_takes_the_state_of_its_image(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a", b"x", state=FileState.CORRUPT, reason="cut short"))
+    write(catalog, job, outcome(b"b", b"x", already_known=True, picture=None, thumbnail=None))
+    states = {bytes(row["path"]): (row["state"], row["reason"]) for row in rows(catalog, files)}
+    assert states == {b"a": ("corrupt", "cut short"), b"b": ("corrupt", "cut short")}
+    (image,) = rows(catalog, images)
+    assert image["width"] == 64
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"new\nline.jpg", b"-rf", b"\xff\xfe.jpg", "e\u0301.jpg".encode(), "\u00e9.jpg".encode()],
+)
+def test_paths_are_bytes(catalog: Catalog, job: str, path: bytes) -> None:
+    write(catalog, job, outcome(path, b"a"))
+    with catalog.read() as connection:
+        assert set(evidence.files_at(connection, job, [path, b"other"])) == {path}
+        assert lookup.find_by_path(connection, job, path) is not None
+        (line,) = records.records(connection, job)
+    assert line["path"] == path.decode("utf-8", "replace")
+    assert ("path_bytes" in line) is (b"\xff" in path)
+
+
+def test_text_that_databases_refuse_is_stored_and_shown(catalog: Catalog, job: str) -> None:
+    facts = Facts(camera=Camera("a\0b", "c\ud800d"), texts=(Text("title", "\0\udfff"),))
+    stage = done("exif", facts=facts, payload=json.dumps({"t": "\0"}), problems=("bad \0",))
+    write(catalog, job, outcome(b"a", b"a", stage))
+    (image,) = rows(catalog, images)
+    assert (image["camera_make"], image["camera_model"]) == ("a\ufffdb", "c\ufffdd")
+    (result,) = rows(catalog, results)
+    assert json.loads(result["payload"]) == {"t": "\0"}
+
+
+def test_a_stage_run_again_replaces_what_it_said(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a", b"a", done("exif", facts=all_facts(), problems=("odd",))))
+    with catalog.read() as connection:
+        number = connection.scalar(select(images.c.id))
+    again = done("exif", found=False, payload=None, facts=type(all_facts())(), problems=())
+    order = {"ingest": False, "image_id": number}
+    write(catalog, job, outcome(b"a", b"a", again, order=order))
+    for table in (faces, places, texts, problems, results):
+        assert rows(catalog, table) == [], table.name
+    (image,) = rows(catalog, images)
+    assert (image["captured_at"], image["camera_make"]) == (None, None)
+
+
+def test_only_what_is_due_is_due(catalog: Catalog, job: str) -> None:
+    versions = {"exif": "1", "place": "1", "faces": "2"}
+    needs = {"place": ("exif",)}
+    write(
+        catalog,
+        job,
+        outcome(b"a", b"a", done("exif"), done("place"), done("faces", version="1")),
+        outcome(b"b", b"b", done("exif", found=False, payload=None), failed("faces")),
+    )
+    with catalog.begin() as connection:
+        for stage, version in versions.items():
+            work.plan_tasks(connection, job, stage, version)
+            work.plan_tasks(connection, job, stage, version)
+        found = work.due_page(connection, job, versions, needs)
+        assert work.count_due(connection, job, versions) == 2
+        assert work.open_tasks(connection, job) == 3
+    by_path = {due.path: due for due in found}
+    assert by_path[b"a"].stages == ("faces",)
+    assert by_path[b"b"].stages == ("place", "faces")
+    assert by_path[b"b"].given == {"exif": "{}"}
+    assert by_path[b"a"].given == {"exif": '{"word":"fine"}'}
+    with catalog.read() as connection:
+        assert work.due_page(connection, job, versions, needs, after=found[-1].image_id) == []
+
+
+def test_an_unavailable_stage_is_due_when_it_is_there(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a", b"a", done("exif")))
+    with catalog.begin() as connection:
+        work.plan_tasks(
+            connection, job, "faces", "1", state=TaskState.UNAVAILABLE, reason="install it"
+        )
+        assert work.count_due(connection, job, {"faces": "1"}) == 0
+        work.retry_unavailable(connection, {"faces": "1"})
+        assert work.count_due(connection, job, {"faces": "1"}) == 1
+
+
+def test_counts_are_queries(catalog: Catalog, job: str) -> None:
+    write(
+        catalog,
+        job,
+        outcome(b"a", b"a", done("exif"), failed("faces")),
+        outcome(b"b", b"b", done("exif", found=False, payload=None), done("faces")),
+        outcome(b"c", b"b", done("exif", found=False, payload=None), done("faces")),
+        outcome(b"t", b"t", state=FileState.NOT_A_PICTURE, mime="text/plain", picture=None),
+    )
+    with catalog.read() as connection:
+        assert work.count_files(connection, job) == {
+            FileState.PICTURE: 3,
+            FileState.NOT_A_PICTURE: 1,
+        }
+        assert work.count_images(connection, job) == 2
+        assert work.count_types(connection, job) == [("image/jpeg", 3, 3), ("text/plain", 1, 1)]
+        counted = {
+            (row.stage, row.state, row.found): row.count
+            for row in work.count_tasks(connection, job, {"exif": "1", "faces": "1"})
+        }
+    assert counted == {
+        ("exif", TaskState.DONE, True): 1,
+        ("exif", TaskState.DONE, False): 1,
+        ("faces", TaskState.DONE, True): 1,
+        ("faces", TaskState.FAILED, None): 1,
+    }
+
+
+def test_problems_of_files_images_and_tasks(catalog: Catalog, job: str) -> None:
+    write(
+        catalog,
+        job,
+        outcome(b"b", b"x", done("place", problems=("far away",)), failed("faces", "no pixels")),
+        outcome(b"a", b"y", state=FileState.CORRUPT, reason="cut", notes=("wrong extension",)),
+    )
+    with catalog.read() as connection:
+        found = [(p.path, p.stage, p.reason) for p in lookup.list_problems(connection, job)]
+        assert lookup.count_problems(connection, job) == {"scan": 2, "place": 1, "faces": 1}
+        only = [p.reason for p in lookup.list_problems(connection, job, "faces")]
+    assert found == [
+        (b"a", "scan", "cut"),
+        (b"a", "scan", "wrong extension"),
+        (b"b", "faces", "no pixels"),
+        (b"b", "place", "far away"),
+    ]
+    assert only == ["no pixels"]
+
+
+def test_unchanged_seen_and_missing_files(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a", b"a"), outcome(b"b", b"b"), walk=1)
+    with catalog.begin() as connection:
+        known = evidence.files_at(connection, job, [b"a", b"b"])
+        assert known[b"a"].modified_ns == 1_700_000_000_123_456_789
+        evidence.mark_seen(connection, [known[b"a"].id], 2)
+        assert evidence.mark_missing(connection, job, 2) == 1
+        assert work.count_missing(connection, job) == 1
+        page = evidence.files_page(connection, job)
+        assert [(file.path, file.missing) for file in page] == [(b"a", False), (b"b", True)]
+        assert evidence.files_page(connection, job, after=page[0].id) == page[1:]
+
+
+def test_content_whose_work_is_all_done_is_known_by_size(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a", b"aa", done("exif"), failed("faces")))
+    write(catalog, job, outcome(b"b", b"bb", done("exif")))
+    with catalog.read() as connection:
+        both = evidence.settled_by_size(connection, {2, 3}, {"exif": "1", "faces": "1"})
+        one = evidence.settled_by_size(connection, {2}, {"exif": "1"})
+        newer = evidence.settled_by_size(connection, {2}, {"exif": "2"})
+    assert both == {2: frozenset({digests(b"aa").sha256})}
+    assert one == {2: frozenset({digests(b"aa").sha256, digests(b"bb").sha256})}
+    assert newer == {}
+
+
+def test_skipped_names_are_files_with_a_reason(catalog: Catalog, job: str) -> None:
+    row = {
+        "path": b"link",
+        "size": 5,
+        "modified_ns": 7,
+        "state": FileState.NOT_A_PICTURE,
+        "reason": "symbolic link, not followed",
+        "mime": "inode/symlink",
+    }
+    with catalog.begin() as connection:
+        record_skipped(connection, job, 1, [row])
+        record_skipped(connection, job, 1, [row])
+    (found,) = rows(catalog, files)
+    assert (found["state"], found["mime"]) == ("not-a-picture", "inode/symlink")
+
+
+def test_the_export_line(catalog: Catalog, job: str) -> None:
+    stages = (
+        done("exif", facts=all_facts(), payload=json.dumps({"metadata": {"Exif": {"ISO": 100}}})),
+        failed("faces", "no luck"),
+    )
+    write(catalog, job, outcome(b"dir/a.jpg", b"a", *stages))
+    with catalog.read() as connection:
+        (line,) = records.records(connection, job)
+        (same,) = records.records_of(
+            connection, lookup.find_by_digest(connection, digests(b"a").md5)
+        )
+    assert same == line
+    assert line["modified"] == "2023-11-14T22:13:20.123456Z"
+    assert line["sha256"] == digests(b"a").sha256.hex()
+    assert line["camera"] == {"make": "NIKON", "model": "D750", "lens": "24-120mm"}
+    assert line["place"]["altitude_m"] == 1035.0
+    assert line["metadata"] == {"Exif": {"ISO": 100}}
+    assert line["faces"][0]["descriptor"][7] == pytest.approx(0.007)
+    assert line["stages"] == {"exif": "done", "faces": "failed"}
+    assert line["problems"] == [{"stage": "faces", "reason": "no luck"}]
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("path=holiday/*", {b"holiday/a.jpg"}),
+        ("path=*.JPG", {b"holiday/a.jpg", b"100%_b.jpg"}),
+        ("path=100%_*", {b"100%_b.jpg"}),
+        ("format=jpeg", {b"holiday/a.jpg", b"100%_b.jpg"}),
+        ("state=corrupt", {b"100%_b.jpg"}),
+        ("task=failed", {b"100%_b.jpg"}),
+        ("camera=nikon", {b"holiday/a.jpg"}),
+        ("place=chamo", {b"holiday/a.jpg"}),
+        (f"sha256={digests(b'a').sha256.hex()}", {b"holiday/a.jpg"}),
+    ],
+)
+def test_choosing_pictures(catalog: Catalog, job: str, term: str, expected: set[bytes]) -> None:
+    write(
+        catalog,
+        job,
+        outcome(b"holiday/a.jpg", b"a", done("exif", facts=all_facts()), done("faces")),
+        outcome(b"100%_b.jpg", b"b", failed("faces"), state=FileState.CORRUPT, reason="cut"),
+    )
+    with catalog.read() as connection:
+        query = select(files.c.path).join(images).where(*conditions([term], "faces"))
+        assert {bytes(path) for path in connection.scalars(query)} == expected
+
+
+@pytest.mark.parametrize("term", ["nonsense", "colour=red", "state=fine", "sha256=zz"])
+def test_a_condition_that_cannot_be_read_is_explained(term: str) -> None:
+    with pytest.raises(UsageError):
+        conditions([term])
+
+
+def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog, job: str) -> None:
+    with pytest.raises(IntegrityError), catalog.begin() as connection:  # noqa: PT012
+        record(connection, job, 1, [outcome(b"a", b"a", done("exif"))])
+        record(connection, "no such job", 1, [outcome(b"b", b"b")])
+    assert rows(catalog, files) == rows(catalog, images) == rows(catalog, tasks) == []
+
+
+def test_deleting_a_job_keeps_what_other_jobs_hold(catalog: Catalog, job: str) -> None:
+    with catalog.begin() as connection:
+        other = jobs.create_job(connection, "other", b"/other", ()).id
+    write(catalog, job, outcome(b"a", b"a", done("exif")))
+    write(catalog, other, outcome(b"a", b"a", done("exif")))
+    with catalog.begin() as connection:
+        jobs.delete_job(connection, job)
+    assert len(rows(catalog, files)) == len(rows(catalog, images)) == 1
+
+
+def test_examined_without_digests_is_a_file_and_no_image(catalog: Catalog, job: str) -> None:
+    lost = examined(state=FileState.UNREADABLE, digests=None, picture=None, reason="gone")
+    write(catalog, job, outcome(b"a", b"a").__class__(outcome(b"a").order, lost))
+    assert rows(catalog, images) == []
+    assert rows(catalog, files)[0]["reason"] == "gone"

@@ -1,0 +1,1 @@
+"""What tests share: running the command line, plug-ins made on the spot, PostgreSQL."""

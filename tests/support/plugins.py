@@ -1,0 +1,48 @@
+"""Stages of other packages, installed for one test by writing what an installer writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_STAGE = """
+import os, signal, time
+from caseframe.stages.stage import NotApplicable, StageResult
+
+class Answer(StageResult):
+    word: str = ""
+
+class Stage:
+    name = "{name}"
+    title = "Test {name}"
+    version = "1"
+    max_side = None
+    after = ()
+    result = Answer
+
+    def missing(self):
+        return None
+
+    def prepare(self, context):
+        pass
+
+    def run(self, frame, earlier):
+{body}
+        return Answer(word="fine")
+"""
+
+
+def install(folder: Path, name: str, body: str) -> None:
+    """Make a package with one stage whose `run` starts with `body`; put `folder` on the path."""
+    indented = "\n".join("        " + line for line in body.strip().splitlines())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"stage_{name}.py").write_text(_STAGE.format(name=name, body=indented))
+    register(folder, f"stage-{name}", {name: f"stage_{name}:Stage"})
+
+
+def register(folder: Path, package: str, entry_points: dict[str, str]) -> None:
+    """Write the metadata by which Python finds a package's entry points."""
+    info = folder / f"{package.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    rows = "".join(f"{name} = {target}\n" for name, target in entry_points.items())
+    (info / "entry_points.txt").write_text(f"[caseframe.stages]\n{rows}")

@@ -1,0 +1,85 @@
+"""A PostgreSQL for tests: the one that is told, the one that runs here, or a private one."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+_LOCAL = "postgresql://postgres@127.0.0.1:5432/postgres"
+
+
+def server() -> str | None:
+    """URL of a server where databases may be made, or None."""
+    for url in (os.environ.get("CASEFRAME_TEST_POSTGRESQL"), _LOCAL):
+        if url and _answers(url):
+            return url
+    return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=3).close()
+    except psycopg.Error:
+        return False
+    return True
+
+
+@contextmanager
+def private_server() -> Iterator[str | None]:
+    """A server of our own from the installed programs, on a socket; None where there are none."""
+    programs = sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [
+        os.path.dirname(found) for found in [shutil.which("initdb")] if found
+    ]
+    if not programs:
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="cf-pg-"))
+    try:
+        yield from _run(folder, programs[-1])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(folder: Path, programs: str) -> Iterator[str]:
+    prefix: list[str] = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    data = str(folder / "data")
+    _quietly(*prefix, f"{programs}/initdb", "-D", data, "-U", "postgres", "-A", "trust")
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+    control = [*prefix, f"{programs}/pg_ctl", "-D", data, "-w"]
+    _quietly(*control, "-o", options, "-l", f"{data}/log", "start")
+    try:
+        yield f"postgresql://postgres@/postgres?host={folder}"
+    finally:
+        _quietly(*control, "-m", "immediate", "stop")
+
+
+def _quietly(*command: str) -> None:
+    subprocess.run(command, stdout=subprocess.DEVNULL, cwd="/", check=True)
+
+
+@contextmanager
+def database(url: str) -> Iterator[str]:
+    """A fresh database on that server, as a URL; dropped afterwards."""
+    name = f"caseframe_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
+    head, _, query = url.partition("?")
+    try:
+        yield head.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

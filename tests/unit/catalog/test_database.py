@@ -1,0 +1,129 @@
+"""Opening catalogs: made, migrated, refused with words."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, inspect, text
+
+from caseframe.catalog import jobs
+from caseframe.catalog.database import (
+    Catalog,
+    open_postgresql,
+    open_sqlite,
+    upgrade,
+)
+from caseframe.catalog.tables import metadata
+from caseframe.domain.errors import CaseError, CatalogBusy
+
+
+def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.sqlite'}")
+    with engine.begin() as connection:
+        upgrade(connection)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        migrated = _shape(connection)
+    assert differences == []
+    open_sqlite(tmp_path / "made.sqlite").close()
+    made = create_engine(f"sqlite:///{tmp_path / 'made.sqlite'}")
+    with made.connect() as connection:
+        assert _shape(connection) == migrated
+    engine.dispose()
+    made.dispose()
+
+
+def _shape(connection: object) -> dict[str, object]:
+    found = inspect(connection)
+    assert found is not None
+    return {
+        name: (
+            sorted((c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)),
+            sorted((i["name"], tuple(i["column_names"])) for i in found.get_indexes(name)),
+            sorted(tuple(k["constrained_columns"]) for k in found.get_foreign_keys(name)),
+        )
+        for name in found.get_table_names()
+        if name != "alembic_version"
+    }
+
+
+def test_migrations_work_on_postgresql(catalog: Catalog) -> None:
+    with catalog.begin() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+        upgrade(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
+    first = open_sqlite(tmp_path / "c.sqlite")
+    with first.begin() as connection:
+        made = jobs.create_job(connection, "x", b"/x", ())
+    first.close()
+    second = open_sqlite(tmp_path / "c.sqlite")
+    with second.read() as connection:
+        assert jobs.get_job(connection, made.id) == made
+    second.close()
+
+
+def test_a_catalog_of_a_newer_program_is_refused(tmp_path: Path) -> None:
+    open_sqlite(tmp_path / "c.sqlite").close()
+    with sqlite3.connect(tmp_path / "c.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(CaseError, match="newer Caseframe"):
+        open_sqlite(tmp_path / "c.sqlite")
+
+
+def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+    (tmp_path / "c.sqlite").write_bytes(b"this is not a database, it only has its name" * 40)
+    with pytest.raises(CaseError):
+        open_sqlite(tmp_path / "c.sqlite")
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://root@127.0.0.1/x", "postgresql://nobody@127.0.0.1:1/none"]
+)
+def test_a_wrong_database_url_is_said_without_its_password(url: str) -> None:
+    with pytest.raises(CaseError):
+        open_postgresql(url)
+
+
+def test_the_password_of_a_database_stays_out_of_errors() -> None:
+    with pytest.raises(CaseError) as error:
+        open_postgresql("postgresql://someone:sesame@127.0.0.1:1/none")
+    assert "sesame" not in str(error.value)
+
+
+def test_a_writer_waits_for_another_and_then_writes(tmp_path: Path) -> None:
+    """R11: a lock held for a while loses nothing."""
+    opened = open_sqlite(tmp_path / "c.sqlite")
+    other = sqlite3.connect(tmp_path / "c.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(1.5, lambda: other.execute("COMMIT")).start()
+    started = time.monotonic()
+    with opened.begin() as connection:
+        jobs.create_job(connection, "late", b"/late", ())
+    assert time.monotonic() - started > 1
+    with opened.read() as connection:
+        assert [job.name for job in jobs.list_jobs(connection)] == ["late"]
+    other.close()
+    opened.close()
+
+
+def test_a_lock_held_too_long_is_said(tmp_path: Path) -> None:
+    open_sqlite(tmp_path / "c.sqlite").close()
+    opened = open_sqlite(tmp_path / "c.sqlite", busy_seconds=0.2)
+    other = sqlite3.connect(tmp_path / "c.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogBusy, match="another process"), opened.begin():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    opened.close()

@@ -1,0 +1,154 @@
+"""Pixels: upright, RGB, at the size asked for, from every kind of picture."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests import makers
+
+from caseframe.domain.errors import PictureError
+from caseframe.scanner.jpeg import read_header
+from caseframe.scanner.limits import Limits
+from caseframe.scanner.picture import Picture
+from caseframe.scanner.sniff import sniff
+
+
+def picture(data: bytes) -> Picture:
+    return Picture(data, sniff(data), Limits())
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def corners(orientation: int) -> bytes:
+    """A picture that is red at the top left when upright, stored under `orientation`."""
+    upright = np.full((40, 60, 3), 255, np.uint8)
+    upright[:20, :30] = (255, 0, 0)
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(Image.fromarray(np.ascontiguousarray(stored)), "JPEG", exif=exif, quality=95)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_comes_out_upright(orientation: int) -> None:
+    made = picture(corners(orientation))
+    assert (made.info.width, made.info.height) == (60, 40)
+    assert made.info.orientation == orientation
+    pixels = made.pixels(60)
+    assert pixels.shape == (40, 60, 3)
+    red, rest = pixels[5, 5], pixels[30, 45]
+    assert red[0] > 200
+    assert red[1] < 60
+    assert rest.min() > 200
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WebP"])
+def test_orientation_in_other_formats(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made = picture(encoded(Image.new("RGB", (60, 40), "red"), kind.upper(), exif=exif))
+    assert (made.info.width, made.info.height) == (40, 60)
+    assert made.pixels(100).shape == (60, 40, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("1", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("I;16", "PNG"),
+     ("CMYK", "JPEG"), ("L", "JPEG"), ("YCbCr", "JPEG"), ("F", "TIFF"), ("I;16", "TIFF"),
+     ("CMYK", "TIFF"), ("LAB", "TIFF"), ("P", "GIF"), ("RGBA", "WEBP"), ("1", "BMP")],
+)  # fmt: skip
+def test_every_mode_becomes_rgb(mode: str, kind: str) -> None:
+    if mode in {"I;16", "F"}:
+        values = np.linspace(0, 65535, 64 * 48).reshape(48, 64)
+        image = Image.fromarray(values.astype(np.uint16 if mode == "I;16" else np.float32))
+    else:
+        image = makers.scene(64, 48, 3).convert(mode)
+    pixels = picture(encoded(image, kind)).pixels(256)
+    assert pixels.shape == (48, 64, 3)
+    assert pixels.dtype == np.uint8
+    assert int(pixels.max()) - int(pixels.min()) > 100
+
+
+def test_transparent_pixels_lie_on_white() -> None:
+    made = picture(encoded(Image.new("RGBA", (10, 10), (0, 0, 0, 0)), "PNG"))
+    assert made.pixels(10).min() == 255
+
+
+@pytest.mark.parametrize("side", [1, 10, 100, 256, 1000])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_longer_side_is_bounded_and_never_enlarged(side: int, kind: str) -> None:
+    pixels = picture(makers.photo(300, 90, 1, format=kind)).pixels(side)
+    assert max(pixels.shape[:2]) == min(side, 300)
+    assert min(pixels.shape[:2]) == max(1, round(90 * min(side, 300) / 300))
+
+
+def test_scaled_decoding_shows_the_same_picture() -> None:
+    data = makers.photo(800, 600, 5)
+    small = picture(data).pixels(200).astype(int)
+    reference = np.asarray(Image.open(io.BytesIO(data)).resize((200, 150), Image.Resampling.BOX))
+    assert np.abs(small - reference.astype(int)).mean() < 8
+
+
+def test_pixels_are_made_once_and_cannot_be_written() -> None:
+    made = picture(makers.photo(64, 48, 1))
+    assert made.pixels(32) is made.pixels(32)
+    with pytest.raises(ValueError, match="read-only"):
+        made.pixels(32)[0, 0, 0] = 1
+
+
+def test_a_picture_given_up_is_not_tried_again() -> None:
+    made = picture(makers.photo(64, 48, 1))
+    made.give_up_pixels("it killed the decoder")
+    with pytest.raises(PictureError, match="killed the decoder"):
+        made.pixels(32)
+
+
+@pytest.mark.parametrize(
+    ("options", "dpi"),
+    [({"dpi": (300, 300)}, 300.0), ({}, None), ({"dpi": (1, 1)}, None), ({"dpi": (72, 72)}, 72.0)],
+)
+def test_resolution(options: dict[str, Any], dpi: float | None) -> None:
+    image = Image.new("RGB", (20, 10))
+    assert picture(encoded(image, "JPEG", **options)).info.resolution_dpi == dpi
+    assert picture(encoded(image, "TIFF", **options)).info.resolution_dpi == dpi
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_our_jpeg_header_says_what_pillow_says(seed: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = seed * 2 + 1
+    for options in ({}, {"progressive": True}, {"dpi": (96, 96)}):
+        for mode in ("RGB", "L"):
+            image = makers.scene(90 + seed, 70, seed).convert(mode)
+            data = encoded(image, "JPEG", exif=exif, **options)
+            header, pillow = read_header(data), Image.open(io.BytesIO(data))
+            assert header is not None
+            assert (header.width, header.height) == pillow.size
+            assert header.orientation == pillow.getexif()[0x0112]
+            assert header.components == len(pillow.getbands())
+            assert header.progressive is bool(pillow.info.get("progressive"))
+
+
+def test_bit_depths() -> None:
+    sixteen = Image.fromarray(np.zeros((8, 8), np.uint16))
+    assert picture(encoded(sixteen, "PNG")).info.bit_depth == 16
+    assert picture(encoded(sixteen, "TIFF")).info.bit_depth == 16
+    assert picture(encoded(Image.new("1", (8, 8)), "PNG")).info.bit_depth == 1
+    assert picture(makers.photo(8, 8, 1)).info.bit_depth == 8

@@ -1,0 +1,150 @@
+"""Examining one file: its state, its reason, what was kept of it (R16, R17, S17)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests import makers
+
+from caseframe.domain.evidence import Examined, FileState
+from caseframe.scanner.limits import Limits
+from caseframe.scanner.reading import open_root
+from caseframe.scanner.scan import scan_file
+
+
+def examined(folder: Path, data: bytes, name: str = "x", limits: Limits | None = None) -> Examined:
+    (folder / name).write_bytes(data)
+    root = open_root(os.fsencode(folder))
+    return scan_file(root, os.fsencode(name), limits or Limits()).examined
+
+
+@pytest.mark.parametrize("kind", makers.FORMATS)
+def test_a_sound_picture_of_every_format(tmp_path: Path, kind: str) -> None:
+    data = makers.photo(300, 200, 1, format=kind)
+    found = examined(tmp_path, data)
+    assert (found.state, found.reason) == (FileState.PICTURE, None)
+    assert found.picture is not None
+    assert (found.picture.width, found.picture.height) == (300, 200)
+    assert found.thumbnail is not None
+    assert (found.thumbnail.width, found.thumbnail.height) == (256, 171)
+    assert found.digests is not None
+    assert found.digests.sha256 == hashlib.sha256(data).digest()
+    assert found.digests.sha1 == hashlib.sha1(data).digest()
+    assert found.digests.md5 == hashlib.md5(data).digest()
+
+
+_CORRUPT = makers.corrupt_pictures()
+_NO_PICTURE_LEFT = {"blanked.jpg", "empty.jpg", "one-byte.png"}
+
+
+@pytest.mark.parametrize("name", sorted(_CORRUPT))
+def test_a_damaged_picture_is_never_taken_for_good(tmp_path: Path, name: str) -> None:
+    found = examined(tmp_path, _CORRUPT[name], name)
+    expected = FileState.NOT_A_PICTURE if name in _NO_PICTURE_LEFT else FileState.CORRUPT
+    assert found.state is expected
+    assert found.reason
+    assert found.digests is not None
+    assert found.digests.md5 == hashlib.md5(_CORRUPT[name]).digest()
+
+
+def test_a_jpeg_cut_at_99_percent_keeps_its_pixels(tmp_path: Path) -> None:
+    found = examined(tmp_path, makers.cut(makers.photo(320, 240, 1), 99))
+    assert found.state is FileState.CORRUPT
+    assert found.thumbnail is not None
+    assert found.picture is not None
+    assert found.picture.width == 320
+
+
+_BOUNDED = {
+    "chunk-flood.png", "deflate-12000.tif", "frames-20000.gif", "grey-12000.png",
+    "promises-less.png",
+}  # fmt: skip
+_BROKEN_HEADERS = {"canvas-16m.webp", "claims-65535.avif", "claims-65535.heic", "strips-2g.tif"}
+
+
+@pytest.mark.parametrize("name", sorted(makers.bombs()))
+def test_bombs_are_over_the_limit_or_bounded(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(makers.bombs()[name])
+    code = (
+        "import os, resource, sys\n"
+        "from caseframe.scanner.scan import scan_file\n"
+        "from caseframe.scanner.limits import Limits\n"
+        "from caseframe.scanner.reading import open_root\n"
+        "root = open_root(os.fsencode(sys.argv[1]))\n"
+        "found = scan_file(root, os.fsencode(sys.argv[2]), Limits()).examined\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(found.state, peak)\n"
+    )
+
+    def bounded() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), name],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=bounded,
+    )
+    state, peak = done.stdout.split()
+    assert int(peak) < 1_000_000  # kilobytes
+    if name in _BOUNDED:
+        assert state == "picture"
+    else:
+        assert state == ("corrupt" if name in _BROKEN_HEADERS else "over-limit")
+
+
+def test_an_empty_file_and_a_text(tmp_path: Path) -> None:
+    assert examined(tmp_path, b"").reason == "empty file"
+    found = examined(tmp_path, b"just text", "picture.jpg")
+    assert found.state is FileState.NOT_A_PICTURE
+    assert found.mime == "text/plain"
+    assert found.digests is not None
+
+
+def test_a_picture_without_extension_and_one_with_a_wrong_one(tmp_path: Path) -> None:
+    data = makers.photo(64, 48, 1, format="PNG")
+    assert examined(tmp_path, data, "no extension").notes == ()
+    (note,) = examined(tmp_path, data, "wrong.jpg").notes
+    assert "content is PNG" in note
+
+
+def test_limits_on_file_size(tmp_path: Path) -> None:
+    data = makers.photo(320, 240, 1)
+    small = examined(tmp_path, data, limits=Limits(min_file_bytes=len(data) + 1))
+    large = examined(tmp_path, data, limits=Limits(max_file_bytes=len(data) - 1))
+    for found, setting in ((small, "min_file_bytes"), (large, "max_file_bytes")):
+        assert found.state is FileState.OVER_LIMIT
+        assert setting in (found.reason or "")
+        assert found.digests is not None
+        assert found.digests.sha256 == hashlib.sha256(data).digest()
+
+
+def test_large_files_that_are_no_pictures_are_left_alone(tmp_path: Path) -> None:
+    movie = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(5000)
+    found = examined(tmp_path, movie, limits=Limits(other_hash_bytes=1000))
+    assert found.state is FileState.NOT_A_PICTURE
+    assert found.digests is None
+    assert "not hashed" in (found.reason or "")
+    assert examined(tmp_path, movie).digests is not None
+
+
+def test_known_content_is_only_hashed(tmp_path: Path) -> None:
+    data = makers.photo(64, 48, 1)
+    (tmp_path / "a").write_bytes(data)
+    known = frozenset({hashlib.sha256(data).digest()})
+    found = scan_file(open_root(os.fsencode(tmp_path)), b"a", Limits(), known=known)
+    assert found.picture is None
+    assert found.examined.digests is not None
+    assert found.examined.digests.sha256 in known
+
+
+def test_pictures_followed_by_pages_or_archives_are_pictures(tmp_path: Path) -> None:
+    for make in (makers.page_and_jpeg, makers.archive_and_jpeg):
+        assert examined(tmp_path, make()).picture is not None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from bench import faces, growth, ingest, rescan
 from bench.report import Report
 
-ALL = {
+ALL: dict[str, Callable[[Report], None]] = {
     "ingest": ingest.bench,
     "rescan": rescan.bench,
     "growth": growth.bench,

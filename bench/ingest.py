@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -19,7 +18,7 @@ import cv2
 import simplejpeg
 
 from bench.corpus import folder_of, photos
-from bench.measure import counts, scan
+from bench.measure import counts, job_seconds, scan
 from bench.report import Report
 
 WORKERS = 2
@@ -66,9 +65,7 @@ def _scan(folder: Path, count: int) -> tuple[float, float]:
         result = scan(folder, case, workers=WORKERS, stages=STAGES)
         if counts(result)["states"]["picture"] != count:
             raise AssertionError(result.output)
-        found = counts(result)
-        began, ended = (datetime.fromisoformat(found[k]) for k in ("started_at", "finished_at"))
-        return result.seconds, (ended - began).total_seconds()
+        return result.seconds, job_seconds(result)
     finally:
         shutil.rmtree(case)
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,13 @@ def scan(
     command += ["--workers", str(workers), "--json"]
     command += ["--stages", stages] if stages else []
     return run(command, watch_memory=watch_memory)
+
+
+def job_seconds(result: Run) -> float:
+    """How long the job took by the catalog's own record: without start and end of the program."""
+    found = counts(result)
+    began, ended = (datetime.fromisoformat(found[key]) for key in ("started_at", "finished_at"))
+    return (ended - began).total_seconds()
 
 
 def counts(result: Run) -> dict[str, Any]:

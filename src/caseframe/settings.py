@@ -72,7 +72,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     busy_seconds: float = Field(
         120.0, gt=0,
-        description="How long to wait while another process holds the catalog, in seconds.",
+        description="How long to wait for a catalog that another process holds, or for a database "
+        "server that is away, in seconds.",
     )  # fmt: skip
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("caseframe")),

@@ -251,7 +251,9 @@ def test_unchanged_seen_and_missing_files(catalog: Catalog, job: str) -> None:
         known = evidence.files_at(connection, job, [b"a", b"b"])
         assert known[b"a"].modified_ns == 1_700_000_000_123_456_789
         evidence.mark_seen(connection, [known[b"a"].id], 2)
-        assert evidence.mark_missing(connection, job, 2) == 1
+        (unseen,) = evidence.unseen_page(connection, job, 2)
+        assert unseen == known[b"b"]
+        evidence.mark_missing(connection, [unseen.id], missing=True)
         assert work.count_missing(connection, job) == 1
         page = evidence.files_page(connection, job)
         assert [(file.path, file.missing) for file in page] == [(b"a", False), (b"b", True)]
@@ -262,9 +264,9 @@ def test_content_whose_work_is_all_done_is_known_by_size(catalog: Catalog, job: 
     write(catalog, job, outcome(b"a", b"aa", done("exif"), failed("faces")))
     write(catalog, job, outcome(b"b", b"bb", done("exif")))
     with catalog.read() as connection:
-        both = evidence.settled_by_size(connection, {2, 3}, {"exif": "1", "faces": "1"})
-        one = evidence.settled_by_size(connection, {2}, {"exif": "1"})
-        newer = evidence.settled_by_size(connection, {2}, {"exif": "2"})
+        both = evidence.settled_by_size(connection, {2, 3}, {"exif": "1", "faces": "1"}, most=9)
+        one = evidence.settled_by_size(connection, {2}, {"exif": "1"}, most=9)
+        newer = evidence.settled_by_size(connection, {2}, {"exif": "2"}, most=9)
     assert both == {2: frozenset({digests(b"aa").sha256})}
     assert one == {2: frozenset({digests(b"aa").sha256, digests(b"bb").sha256})}
     assert newer == {}

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 
 from caseframe.catalog.tables import metadata
-from caseframe.domain.errors import CaseError, CatalogBusy
+from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy
 from caseframe.domain.text import one_line
 
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Catalog:
     """An open catalog. Errors of the database come out as CaseError with what to do about them."""
 
-    def __init__(self, engine: Engine, shown: str) -> None:
+    def __init__(self, engine: Engine, shown: str, busy_seconds: float) -> None:
         self._engine = engine
         self._shown = shown
+        self._busy_seconds = busy_seconds
 
     @property
     def dialect(self) -> str:
@@ -44,6 +49,23 @@ class Catalog:
         reading = self._engine.execution_options(reading=True)
         with self._translated(), reading.connect() as connection:
             yield connection
+
+    def patiently(self, work: Callable[[], T]) -> T:
+        """Do `work`, again and again while the database server is away, for `busy_seconds`.
+
+        It must be whole transactions: what was begun when the server went was rolled back.
+        """
+        until = time.monotonic() + self._busy_seconds
+        pause = 0.1
+        while True:
+            try:
+                return work()
+            except CatalogAway as error:
+                if time.monotonic() + pause > until:
+                    raise
+                _log.warning("catalog.away", reason=str(error), again_in=pause)
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -74,7 +96,8 @@ class Catalog:
                 f"the catalog {self._shown} cannot be written: {said}; check the folder's "
                 "permissions or give another with --case"
             )
-        return CaseError(f"the catalog {self._shown} does not answer: {said}")
+        gone = f"the catalog {self._shown} does not answer: {said}"
+        return CaseError(gone) if self.dialect == "sqlite" else CatalogAway(gone)
 
     def close(self) -> None:
         """Close all connections."""
@@ -87,7 +110,7 @@ def open_sqlite(file: Path, *, busy_seconds: float = 120.0) -> Catalog:
     engine = create_engine(url, connect_args={"timeout": busy_seconds})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return _migrated(Catalog(engine, str(file)))
+    return _migrated(Catalog(engine, str(file), busy_seconds))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -111,7 +134,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
-def open_postgresql(url: str) -> Catalog:
+def open_postgresql(url: str, *, busy_seconds: float = 120.0) -> Catalog:
     """The catalog in a PostgreSQL database. Raises CaseError."""
     try:
         parsed = make_url(url)
@@ -122,7 +145,8 @@ def open_postgresql(url: str) -> Catalog:
     if parsed.get_driver_name() != "psycopg":
         parsed = parsed.set(drivername="postgresql+psycopg")
     engine = create_engine(parsed, pool_pre_ping=True)
-    return _migrated(Catalog(engine, parsed.render_as_string(hide_password=True)))
+    shown = parsed.render_as_string(hide_password=True)
+    return _migrated(Catalog(engine, shown, busy_seconds))
 
 
 def _migrated(catalog: Catalog) -> Catalog:

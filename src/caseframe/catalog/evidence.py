@@ -66,16 +66,29 @@ def mark_seen(connection: Connection, ids: Collection[int], walk: int) -> None:
         )
 
 
-def mark_missing(connection: Connection, job: str, walk: int) -> int:
-    """Mark every file that this walk did not meet; how many there are."""
-    gone = update(files).where(files.c.job_id == job, files.c.walk != walk).values(missing=True)
-    return connection.execute(gone).rowcount
+def unseen_page(
+    connection: Connection, job: str, walk: int, *, after: int = 0, limit: int = 1000
+) -> list[KnownFile]:
+    """Files of a job that a walk did not meet, by id, from the one behind `after`."""
+    c = files.c
+    query = select(c.id, c.path, c.size, c.modified_ns, c.state, c.sha256, c.missing)
+    page = query.where(c.job_id == job, c.walk != walk, c.id > after).order_by(c.id).limit(limit)
+    return [_known(row) for row in connection.execute(page)]
+
+
+def mark_missing(connection: Connection, ids: Collection[int], *, missing: bool) -> None:
+    """Note whether these files are there or not."""
+    if ids:
+        connection.execute(update(files).where(files.c.id.in_(ids)).values(missing=missing))
 
 
 def settled_by_size(
-    connection: Connection, sizes: Collection[int], versions: Mapping[str, str]
+    connection: Connection, sizes: Collection[int], versions: Mapping[str, str], *, most: int
 ) -> dict[int, frozenset[bytes]]:
-    """Digests of images of these sizes whose tasks of all these stages are done, by size."""
+    """Digests of images of these sizes whose tasks of all these stages are done, by size.
+
+    At most `most` in all, so that a collection of files that all have one size costs no more.
+    """
     wanted = [(stage, version) for stage, version in versions.items()]
     done = (
         select(func.count())
@@ -90,6 +103,6 @@ def settled_by_size(
     if wanted:
         query = query.where(done == len(wanted))
     found: dict[int, set[bytes]] = {}
-    for size, sha256 in connection.execute(query):
+    for size, sha256 in connection.execute(query.limit(most)):
         found.setdefault(size, set()).add(bytes(sha256))
     return {size: frozenset(digests) for size, digests in found.items()}

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from caseframe.catalog.tables import jobs, now
 from caseframe.domain.errors import NotFound
@@ -70,6 +70,15 @@ def find_job(connection: Connection, source: bytes) -> Job | None:
     query = select(jobs).where(jobs.c.source == source).order_by(jobs.c.created_at.desc())
     row = connection.execute(query).mappings().first()
     return _job(row) if row else None
+
+
+def find_or_create_job(
+    connection: Connection, name: str, source: bytes, stages: tuple[str, ...]
+) -> Job:
+    """The newest job over that source, made if there is none; two callers get the same one."""
+    if connection.dialect.name == "postgresql":  # SQLite lets in one writer at a time anyway
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("caseframe.jobs"))))
+    return find_job(connection, source) or create_job(connection, name, source, stages)
 
 
 def list_jobs(connection: Connection) -> list[Job]:

@@ -88,7 +88,7 @@ class _Parts:
     def _read_tasks(self, connection: Connection, numbers: list[int]) -> None:
         query = select(tasks.c.image_id, tasks.c.stage, tasks.c.state, tasks.c.reason)
         rows = connection.execute(
-            query.where(tasks.c.image_id.in_(numbers)).order_by(tasks.c.version)
+            query.where(tasks.c.image_id.in_(numbers)).order_by(tasks.c.stage, tasks.c.version)
         )
         for number, stage, state, reason in rows:
             self.tasks.setdefault(number, {})[stage] = (state, reason)

@@ -64,7 +64,7 @@ def open_case(folder: Path, settings: Settings, *, create: bool = False) -> Iter
         raise CaseError(f"there is no case in {folder}; make one with: caseframe scan SOURCE "
                         f"--case {folder}")  # fmt: skip
     if settings.catalog_url is not None:
-        catalog = open_postgresql(settings.catalog_url)
+        catalog = open_postgresql(settings.catalog_url, busy_seconds=settings.busy_seconds)
     else:
         catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=settings.busy_seconds)
     try:

@@ -100,7 +100,8 @@ def where(place: Record | None) -> str | None:
         f"{abs(longitude):.5f}° {'E' if longitude >= 0 else 'W'}"
     )
     if place.get("altitude_m") is not None:
-        at += f", {place['altitude_m']:.0f} m above the sea"
+        height = place["altitude_m"]
+        at += f", {abs(height):.0f} m {'below' if height < 0 else 'above'} the sea"
     town, country = place.get("town"), place.get("country")
     near = f"near {town}, {country}" if town and country else f"near {town}" if town else ""
     return f"{near} ({at})" if near else at

@@ -54,7 +54,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     """The application with the commands that `arguments` may call for."""
     module = COMMANDS.get(arguments[0]) if arguments else None
     # A known command loads only its own module: help and errors need all of them.
-    for name in [module] if module else sorted(set(COMMANDS.values())):
+    for name in [module] if module else dict.fromkeys(COMMANDS.values()):
         import_module(f"caseframe.cli.{name}").register(app)
     return app
 
@@ -75,6 +75,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(_say(str(error), 2))
     except CaseframeError as error:
         sys.exit(_say(str(error), 1))
+    except KeyboardInterrupt:  # before any command was reached; commands say it in their own words
+        sys.exit(_say("stopped", 1))
     sys.exit(0)
 
 

@@ -87,12 +87,10 @@ def scan(
 
 
 def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:
+    name = path_text(source.rstrip(b"/").rpartition(b"/")[2]) or path_text(source)
+    names = tuple(available.stage.name for available in chosen)
     with case.catalog.begin() as connection:
-        found = jobs.find_job(connection, source)
-        if found is not None:
-            return found
-        name = path_text(source.rstrip(b"/").rpartition(b"/")[2]) or path_text(source)
-        return jobs.create_job(connection, name, source, tuple(a.stage.name for a in chosen))
+        return jobs.find_or_create_job(connection, name, source, names)
 
 
 def _run(

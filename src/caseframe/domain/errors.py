@@ -4,7 +4,8 @@ CaseframeError
 ├── UsageError            what was asked for makes no sense; exit status 2
 ├── SourceError           the folder of pictures cannot be used
 ├── CaseError             the case folder or its catalog cannot be used
-│   └── CatalogBusy       another process holds the catalog longer than we wait
+│   ├── CatalogBusy       another process holds the catalog longer than we wait
+│   └── CatalogAway       the database server does not answer; it may come back
 ├── NotFound              no picture, job or stage goes by that name
 ├── StageError            a stage met a picture that is its own but broken
 │   └── StageUnavailable  a stage cannot work here: a package or a model is missing
@@ -34,6 +35,10 @@ class CaseError(CaseframeError):
 
 class CatalogBusy(CaseError):
     """Another process held the catalog's write lock for longer than the time limit."""
+
+
+class CatalogAway(CaseError):
+    """The database server does not answer now."""
 
 
 class NotFound(CaseframeError):

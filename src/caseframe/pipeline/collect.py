@@ -9,8 +9,8 @@ from dataclasses import replace
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
+from caseframe.catalog import recording
 from caseframe.catalog.database import Catalog
-from caseframe.catalog.recording import record
 from caseframe.domain.evidence import PICTURE_STATES, Examined, FileState, path_text
 from caseframe.domain.text import one_line, storable
 from caseframe.domain.work import Outcome, StageOutcome, TaskState
@@ -61,8 +61,11 @@ class Collector:
         self._since = time.monotonic()
 
     def _write(self, batch: list[Outcome]) -> None:
-        with self._catalog.begin() as connection:
-            record(connection, self._job, self._walk, batch)
+        def once() -> None:
+            with self._catalog.begin() as connection:
+                recording.record(connection, self._job, self._walk, batch)
+
+        self._catalog.patiently(once)
 
     def _write_alone(self, outcome: Outcome) -> None:
         """Write one outcome; if the database refuses its results, write that instead of them."""

@@ -18,6 +18,8 @@ def start() -> ForkServerContext:
     """Start the fork server unless it runs, without waiting for it; the context for the pool."""
     for name in _THREADS:  # one picture, one core: the pool is the parallelism
         os.environ.setdefault(name, "1")
+    # Newer ONNX Runtimes report to their maker by default; evidence never leaves this machine.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["caseframe.pipeline.preload"])
     forkserver.ensure_running()

@@ -5,11 +5,13 @@ A job can be killed at any moment and run again: what the catalog holds is done,
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
+from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -21,10 +23,14 @@ from caseframe.pipeline.collect import Collector
 from caseframe.pipeline.plan import Before, needs_reading, state_of_skipped
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.runner import Runner
+from caseframe.scanner.reading import exists_beneath, open_root
 from caseframe.scanner.walk import Entry, check_source, walk
 from caseframe.stages.registry import Available
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _WALK_BATCH = 512
+_CROWD = 8
 
 
 class JobRun:
@@ -43,6 +49,7 @@ class JobRun:
         self._versions = {a.stage.name: a.stage.version for a in stages}
         self._working = {a.stage.name: a.stage.version for a in stages if a.reason is None}
         self._needs = {a.stage.name: a.stage.after for a in stages}
+        self._crowded: set[int] = set()  # sizes of so many images that they tell nothing
         self.progress = progress or Progress()
         self.progress.stages.update({name: Counter() for name in self._versions})
 
@@ -61,8 +68,7 @@ class JobRun:
             for outcome in self._runner.run(self._orders(job, rehash=rehash)):
                 collector.add(outcome)
             collector.flush()
-            with self._catalog.begin() as connection:
-                evidence.mark_missing(connection, job.id, job.walk)
+            self._mark_missing(job)
             self._do_due(job)
         return self._job(job_id)
 
@@ -73,15 +79,35 @@ class JobRun:
             self._do_due(job)
         return self._job(job_id)
 
+    def _read(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Ask the catalog, waiting for a server that is away."""
+
+        def once() -> T:
+            with self._catalog.read() as connection:
+                return query(connection, *args, **named)
+
+        return self._catalog.patiently(once)
+
+    def _write(
+        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **named: P.kwargs
+    ) -> T:
+        """Change the catalog in a transaction of its own, waiting for a server that is away."""
+
+        def once() -> T:
+            with self._catalog.begin() as connection:
+                return change(connection, *args, **named)
+
+        return self._catalog.patiently(once)
+
     def _job(self, job_id: str) -> jobs.Job:
-        with self._catalog.read() as connection:
-            return jobs.get_job(connection, job_id)
+        return self._read(jobs.get_job, job_id)
 
     @contextmanager
     def _running(self, job_id: str, *, walk: bool = True) -> Iterator[jobs.Job]:
         """Mark the job running, and afterwards by how the block ended."""
-        with self._catalog.begin() as connection:
-            job = jobs.start_job(connection, job_id, tuple(self._versions), walk=walk)
+        job = self._write(jobs.start_job, job_id, tuple(self._versions), walk=walk)
         try:
             yield job
         except CaseframeError as error:
@@ -96,8 +122,7 @@ class JobRun:
         self._end(job_id, JobState.FINISHED)
 
     def _end(self, job_id: str, state: JobState, reason: str | None = None) -> None:
-        with self._catalog.begin() as connection:
-            jobs.end_job(connection, job_id, state, reason)
+        self._write(jobs.end_job, job_id, state, reason)
 
     def _collector(self, job: jobs.Job) -> Collector:
         return Collector(self._catalog, job.id, job.walk, self._versions, self.progress)
@@ -121,8 +146,7 @@ class JobRun:
 
     def _triage(self, job: jobs.Job, batch: list[Entry], *, rehash: bool) -> list[Order]:
         """Record what needs no worker; orders for the rest."""
-        with self._catalog.read() as connection:
-            known = evidence.files_at(connection, job.id, [entry.path for entry in batch])
+        known = self._read(evidence.files_at, job.id, [entry.path for entry in batch])
         unchanged: list[int] = []
         skipped: list[Entry] = []
         unread: list[Entry] = []
@@ -140,10 +164,9 @@ class JobRun:
     def _record(self, job: jobs.Job, unchanged: list[int], skipped: list[Entry]) -> None:
         if not unchanged and not skipped:
             return
-        with self._catalog.begin() as connection:
-            evidence.mark_seen(connection, unchanged, job.walk)
-            rows = [_skipped_row(entry) for entry in skipped]
-            recording.record_skipped(connection, job.id, job.walk, rows)
+        rows = [_skipped_row(entry) for entry in skipped]
+        self._write(evidence.mark_seen, unchanged, job.walk)
+        self._write(recording.record_skipped, job.id, job.walk, rows)
         self.progress.unchanged += len(unchanged)
         self.progress.examined += len(skipped)
         self.progress.states.update(state_of_skipped(entry) for entry in skipped)
@@ -154,9 +177,7 @@ class JobRun:
     ) -> list[Order]:
         if not unread:
             return []
-        sizes = {entry.size for entry in unread}
-        with self._catalog.read() as connection:
-            settled = evidence.settled_by_size(connection, sizes, self._working)
+        settled = self._settled({entry.size for entry in unread} - self._crowded)
         orders = []
         for entry in unread:
             before = known.get(entry.path)
@@ -172,17 +193,46 @@ class JobRun:
             )
         return orders
 
+    def _settled(self, sizes: set[int]) -> dict[int, frozenset[bytes]]:
+        """Digests by which workers can tell, by size, that a file is a copy of what is done.
+
+        A hint only: a copy that it misses is examined again, with the same result.
+        """
+        most = len(sizes) * _CROWD
+        found = self._read(evidence.settled_by_size, sizes, self._working, most=most)
+        self._crowded.update(size for size, digests in found.items() if len(digests) >= _CROWD)
+        return found
+
+    def _mark_missing(self, job: jobs.Job) -> None:
+        """Ask the file system about every file that the walk did not meet.
+
+        That it was not met does not mean that it is gone: another scan of the same source may
+        have been at it in between.
+        """
+        root = open_root(job.source)
+        try:
+            last = 0
+            while page := self._unseen(job, last):
+                there = {file.id for file in page if exists_beneath(root, file.path)}
+                self._write(evidence.mark_missing, there, missing=False)
+                gone = {file.id for file in page} - there
+                self._write(evidence.mark_missing, gone, missing=True)
+                last = page[-1].id
+        finally:
+            os.close(root)
+
+    def _unseen(self, job: jobs.Job, last: int) -> list[evidence.KnownFile]:
+        return self._read(evidence.unseen_page, job.id, job.walk, after=last)
+
     # ---- work on what is known --------------------------------------------------------------
 
     def _do_due(self, job: jobs.Job) -> None:
-        with self._catalog.begin() as connection:
-            for available in self._chosen:
-                _plan(connection, job.id, available)
-            work.retry_unavailable(connection, self._working)
+        for available in self._chosen:
+            self._write(_plan, job.id, available)
+        self._write(work.retry_unavailable, self._working)
         collector = self._collector(job)
         self.progress.phase = "stages"
-        with self._catalog.read() as connection:
-            self.progress.stage_total = work.count_due(connection, job.id, self._working)
+        self.progress.stage_total = self._read(work.count_due, job.id, self._working)
         for outcome in self._runner.run(self._due_orders(job)):
             collector.add(outcome)
         collector.flush()
@@ -205,8 +255,7 @@ class JobRun:
     def _due_page(self, job: jobs.Job, last: int) -> list[work.Due]:
         # A connection of its own for each page: a reader that stays open while workers work would
         # keep SQLite from folding its log back, and PostgreSQL from cleaning up.
-        with self._catalog.read() as connection:
-            return work.due_page(connection, job.id, self._working, self._needs, after=last)
+        return self._read(work.due_page, job.id, self._working, self._needs, after=last)
 
 
 def _before(known: evidence.KnownFile) -> Before:

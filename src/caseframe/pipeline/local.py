@@ -14,7 +14,7 @@ import mmap
 import queue
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -72,7 +72,7 @@ class LocalRunner:
         self._out: set[Future[list[Answer]]] = set()
         self._pace = _BUNDLE_SECONDS  # seconds a picture, a moving average; at first one a bundle
 
-    def run(self, orders: Iterable[Order]) -> Iterator[Outcome]:
+    def run(self, orders: Iterable[Order]) -> Generator[Outcome, None, None]:
         """See `Runner.run`. Raises CaseframeError when no worker can be started at all."""
         try:
             yield from self._run(iter(orders))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Protocol
 
 from caseframe.domain.work import Order, Outcome
@@ -11,7 +11,7 @@ from caseframe.domain.work import Order, Outcome
 class Runner(Protocol):
     """Has orders carried out and hands back what came of each, in any order."""
 
-    def run(self, orders: Iterable[Order]) -> Iterator[Outcome]:
+    def run(self, orders: Iterable[Order]) -> Generator[Outcome, None, None]:
         """Take orders as room for them frees up; yield exactly one outcome for each.
 
         An order that kills or hangs its worker again and again ends as an outcome that says so.

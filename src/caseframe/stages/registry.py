@@ -141,8 +141,7 @@ def _in_order(loaded: dict[str, Available], broken: list[Unloadable]) -> list[Av
     ordered: dict[str, Available] = {}
     waiting = dict(loaded)
     while ready := [n for n, a in waiting.items() if all(b in ordered for b in a.stage.after)]:
-        for name in ready:
-            ordered[name] = waiting.pop(name)
+        ordered[ready[0]] = waiting.pop(ready[0])
     for name, left in waiting.items():
         absent = ", ".join(b for b in left.stage.after if b not in ordered)
         broken.append(Unloadable(name, left.source, f"it needs results of: {absent}"))

@@ -1,0 +1,469 @@
+"""`caseframe scan` and what follows it, as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import makers
+from tests.conftest import Cli
+from tests.support.cli import Ran, command, environment
+
+FAST = "exif,place,similar"
+
+
+@pytest.fixture(scope="module")
+def demo(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The demo collection and a case with all stages over it, made once for this module."""
+    from tests.support.cli import run  # noqa: PLC0415
+
+    base = tmp_path_factory.mktemp("demo")
+    assert run("demo", base / "pictures", cache=cache).status == 0
+    done = run("scan", base / "pictures", "--case", base / "case", cache=cache)
+    assert done.status == 0, done.err
+    return base / "pictures", base / "case"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(12):
+        (folder / "sub" / f"{number}.jpg").write_bytes(makers.photo(96, 64, number))
+    (folder / "note.txt").write_text("not a picture")
+    return folder
+
+
+def exported(cli: Cli, case: Path) -> dict[str, dict[str, Any]]:
+    done = cli("export", "--case", case)
+    assert done.status == 0, done.err
+    return {line["path"]: line for line in done.lines}
+
+
+def rows(cli: Cli, case: Path) -> str:
+    """Everything that a run leaves behind, but for times and the order in which files were met."""
+    return json.dumps(sorted(exported(cli, case).items()), sort_keys=True)
+
+
+KEYS = {
+    "path", "state", "reason", "size", "modified", "sha256", "sha1", "md5", "mime", "format",
+    "width", "height", "orientation", "colorspace", "bit_depth", "resolution_dpi", "pdq",
+    "captured_at", "camera", "place", "metadata", "faces", "stages", "problems",
+}  # fmt: skip
+
+
+def test_the_demo_case_line_by_line(cli: Cli, demo: tuple[Path, Path]) -> None:
+    pictures, case = demo
+    lines = exported(cli, case)
+    on_disk = [Path(base) / name for base, _, names in os.walk(pictures) for name in names]
+    assert len(lines) == len(on_disk)
+    for line in lines.values():
+        assert line.keys() >= KEYS
+        path = os.fsencode(line["path"])
+        if "path_bytes" in line:
+            import base64  # noqa: PLC0415
+
+            path = base64.b64decode(line["path_bytes"])
+        data = Path(os.fsdecode(os.path.join(os.fsencode(pictures), path))).read_bytes()
+        assert line["sha256"] == hashlib.sha256(data).hexdigest()
+        assert line["sha1"] == hashlib.sha1(data).hexdigest()
+        assert line["md5"] == hashlib.md5(data).hexdigest()
+        assert line["size"] == len(data)
+        assert (line["reason"] is None) == (line["state"] == "picture")
+        if line["state"] in {"picture", "corrupt", "over-limit"}:
+            assert set(line["stages"]) == {"exif", "place", "similar", "faces"}
+    assert {line["state"] for line in lines.values()} == {
+        "picture", "not-a-picture", "corrupt", "over-limit",
+    }  # fmt: skip
+    assert sum(1 for line in lines.values() if "path_bytes" in line) == 1
+
+
+def test_a_holiday_photograph_reads_well(cli: Cli, demo: tuple[Path, Path]) -> None:
+    _, case = demo
+    shown = cli("show", "Holidays/2016 Chamonix/DSC_0412.JPG", "--case", case)
+    assert shown.status == 0
+    for words in ("near Chamonix-Mont-Blanc, France", "NIKON D750", "2016", "sha256", "same bytes"):
+        assert words in shown.out
+    (line,) = cli("show", "Holidays/2016 Chamonix/DSC_0412.JPG", "--case", case, "--json").lines
+    assert line["camera"]["make"].startswith("NIKON")
+    assert line["place"]["country"] == "France"
+    by_digest = cli("show", line["sha256"], "--case", case, "--json").lines
+    assert {found["path"] for found in by_digest} >= {line["path"]}
+    assert len(by_digest) == 2
+
+
+def test_real_faces_are_found(cli: Cli, demo: tuple[Path, Path]) -> None:
+    lines = exported(cli, demo[1]).values()
+    with_faces = [line for line in lines if line["faces"]]
+    assert with_faces
+    for line in with_faces:
+        for face in line["faces"]:
+            assert 0 <= face["x"] <= line["width"] - face["width"]
+            assert 0 <= face["y"] <= line["height"] - face["height"]
+            assert len(face["descriptor"]) == 128
+
+
+def test_duplicates_of_the_demo(cli: Cli, demo: tuple[Path, Path]) -> None:
+    found = cli("duplicates", "--case", demo[1], "--json").lines
+    exact = [group["paths"] for group in found if group["kind"] == "exact"]
+    near = [group["paths"] for group in found if group["kind"] == "near"]
+    boat = "Holidays/2016 Chamonix/DSC_0431.JPG"
+    assert ["Backup of old phone/copy of boat.jpg", boat] in exact
+    (alike,) = [paths for paths in near if boat in paths]
+    assert "Backup of old phone/boat small.jpg" in alike
+    assert cli("duplicates", "--distance", "300", "--case", demo[1]).status == 2
+
+
+def test_csv_opens_harmlessly(cli: Cli, tmp_path: Path) -> None:
+    """S8: values that a spreadsheet would run, and line breaks, in names and in EXIF."""
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for name, data in makers.formula_pictures().items():
+        (folder / name).write_bytes(data)
+    (folder / "=cmd|' !A0.jpg").write_bytes(makers.photo(32, 32, 1))
+    (folder / "two\nlines.jpg").write_bytes(makers.photo(32, 32, 2))
+    assert cli("scan", folder, "--case", tmp_path / "c", "--stages", "exif").status == 0
+    text = cli("export", "--format", "csv", "--case", tmp_path / "c").out
+    table = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(table) == len(list(folder.iterdir()))
+    assert "\n" not in text.replace("\r\n", "")
+    for row in table:
+        for value in row.values():
+            assert not value.startswith(("=", "+", "@", "\t", "\r", "|"))
+            assert not (value.startswith("-") and not value[1:2].isdigit())
+    assert any(row["path"] == "'=cmd|' !A0.jpg" for row in table)
+    assert any(row["path"] == "two\\nlines.jpg" for row in table)
+
+
+def test_scanning_again_opens_nothing_and_changes_nothing(
+    cli: Cli, pictures: Path, tmp_path: Path
+) -> None:
+    case = tmp_path / "case"
+    assert cli("scan", pictures, "--case", case, "--stages", FAST).status == 0
+    before = rows(cli, case)
+    # Other bytes behind the same size and time: only a scan that opens the file could notice.
+    victim = pictures / "sub" / "3.jpg"
+    status = victim.stat()
+    victim.write_bytes(b"\0" * status.st_size)
+    os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert cli("scan", pictures, "--case", case, "--stages", FAST).status == 0
+    assert rows(cli, case) == before
+    again = cli("scan", pictures, "--case", case, "--stages", FAST, "--rehash", "--json")
+    assert again.json["states"]["not-a-picture"] == 2
+    line = exported(cli, case)["sub/3.jpg"]
+    assert "content changed since the last scan" in line["problems"][0]["reason"]
+
+
+def test_new_changed_and_missing_files(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    cli("scan", pictures, "--case", case, "--stages", FAST)
+    (pictures / "new.jpg").write_bytes(makers.photo(50, 40, 99))
+    (pictures / "sub" / "1.jpg").unlink()
+    (pictures / "sub" / "2.jpg").write_bytes(makers.photo(50, 40, 98))
+    done = cli("scan", pictures, "--case", case, "--stages", FAST, "--json")
+    assert (done.json["files"], done.json["missing"]) == (14, 1)
+    lines = exported(cli, case)
+    assert lines["sub/1.jpg"]["missing"] is True
+    assert "its SHA-256 was" in lines["sub/2.jpg"]["problems"][0]["reason"]
+    assert lines["new.jpg"]["stages"] == {"exif": "done", "place": "done", "similar": "done"}
+
+
+def test_verify_reports_what_changed(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    cli("scan", pictures, "--case", case, "--stages", "exif")
+    clean = cli("verify", "--case", case, "--strict", "--json")
+    assert clean.status == 0
+    assert clean.lines[-1] == {"counts": {"same": 13}}
+    sub = pictures / "sub"
+    status = (sub / "0.jpg").stat()
+    (sub / "0.jpg").write_bytes(b"x" * status.st_size)
+    os.utime(sub / "0.jpg", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (sub / "1.jpg").unlink()
+    os.utime(sub / "2.jpg", ns=(1, 1))
+    (sub / "new.jpg").write_bytes(b"new")
+    before = rows(cli, case)
+    done = cli("verify", "--case", case, "--json")
+    assert done.status == 0
+    verdicts = {line["path"]: line["verdict"] for line in done.lines[:-1]}
+    assert verdicts == {
+        "sub/0.jpg": "changed",
+        "sub/1.jpg": "missing",
+        "sub/2.jpg": "touched",
+        "sub/new.jpg": "new",
+    }
+    assert done.lines[-1]["counts"] == {
+        "same": 10, "changed": 1, "missing": 1, "touched": 1, "new": 1,
+    }  # fmt: skip
+    assert rows(cli, case) == before
+    strict = cli("verify", "--case", case, "--strict")
+    assert strict.status == 1
+    assert "changed" in strict.out
+
+
+def test_rerun_and_stages_added_later(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    cli("scan", pictures, "--case", case, "--stages", "exif")
+    added = cli("scan", pictures, "--case", case, "--stages", "place,similar", "--json")
+    # `place` needs `exif`; what it found earlier is used, also where it found nothing.
+    assert added.json["stages"]["similar"]["found"] == 12
+    assert added.json["stages"]["place"] == {
+        "found": 0, "none_found": 12, "failed": 0, "unavailable": 0, "pending": 0,
+    }  # fmt: skip
+    again = cli("rerun", "--stage", "similar", "--where", "path=sub/1*", "--case", case)
+    assert again.status == 0
+    assert again.out.startswith("3 pictures")
+    place = cli("rerun", "--stage", "place", "--case", case, "--json")
+    assert place.json["stages"]["place"]["none_found"] == 12
+    assert cli("rerun", "--stage", "similar", "--where", "size=1", "--case", case).status == 2
+    assert cli("rerun", "--stage", "nonsense", "--case", case).status == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda base: base / "missing", "no folder at"),
+        (lambda base: base / "file.jpg", "is a file, not a folder"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_one_line(
+    cli: Cli, tmp_path: Path, make: Any, words: str
+) -> None:
+    (tmp_path / "file.jpg").write_bytes(b"x")
+    done = cli("scan", make(tmp_path), "--case", tmp_path / "case")
+    assert done.status == 1
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "case").exists()
+
+
+def test_the_case_never_lies_in_the_source(cli: Cli, pictures: Path) -> None:
+    for case in (pictures / "case", pictures):
+        done = cli("scan", pictures, "--case", case)
+        assert done.status == 1
+        assert "lies inside the source" in done.err
+    assert sorted(p.name for p in pictures.iterdir()) == ["note.txt", "sub"]
+
+
+def test_empty_folders_and_folders_without_pictures(cli: Cli, tmp_path: Path) -> None:
+    """R16."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("a")
+    (tmp_path / "texts" / "zero").write_bytes(b"")
+    empty = cli("scan", tmp_path / "empty", "--case", tmp_path / "c1")
+    assert empty.status == 0
+    assert "holds no files" in empty.out
+    texts = cli("scan", tmp_path / "texts", "--case", tmp_path / "c2", "--json").json
+    assert (texts["files"], texts["pictures"]) == (2, 0)
+    assert "No problems." in cli("problems", "--case", tmp_path / "c2").out
+
+
+def test_commands_without_a_case_say_what_to_do(cli: Cli, tmp_path: Path) -> None:
+    for name in ("status", "problems", "export", "duplicates", "verify"):
+        done = cli(name, "--case", tmp_path / "nowhere")
+        assert done.status == 1
+        assert "caseframe scan" in done.err
+    assert cli("show", "x", "--case", tmp_path / "nowhere").status == 1
+
+
+def test_wrong_usage_is_status_2(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ["scan"],
+        ["scan", pictures, "--nonsense"],
+        ["scan", pictures, "--stages", "nonsense", "--case", tmp_path / "c"],
+        ["scan", pictures, "--stages", ",", "--case", tmp_path / "c"],
+        ["scan", pictures, "--workers", "0"],
+        ["nonsense"],
+        ["export", "--format", "xml"],
+    ):
+        assert cli(*arguments).status == 2, arguments
+    wrong = cli("scan", pictures, "--case", tmp_path / "c", CASEFRAME_ATTEMPTS="many")
+    assert wrong.status == 2
+    assert "attempts" in wrong.err
+
+
+def test_a_catalog_in_postgresql(
+    cli: Cli, pictures: Path, tmp_path: Path, postgresql_server: str
+) -> None:
+    from tests.support import postgresql  # noqa: PLC0415
+
+    with postgresql.database(postgresql_server) as url:
+        for _ in range(2):
+            done = cli(
+                "scan", pictures, "--case", tmp_path / "pg", "--stages", FAST, "--json",
+                CASEFRAME_CATALOG_URL=url,
+            )  # fmt: skip
+            assert done.status == 0, done.err
+            assert done.json["states"]["picture"] == 12
+        there = cli("export", "--case", tmp_path / "pg", CASEFRAME_CATALOG_URL=url).out
+    cli("scan", pictures, "--case", tmp_path / "lite", "--stages", FAST)
+    here = cli("export", "--case", tmp_path / "lite").out
+    assert sorted(there.splitlines()) == sorted(here.splitlines())
+    assert not (tmp_path / "pg" / "catalog.sqlite").exists()
+
+
+def interrupt(pictures: Path, case: Path, cache: Path, after: float, number: int) -> Ran:
+    process = subprocess.Popen(
+        command("scan", pictures, "--case", case, "--stages", FAST),
+        env=environment(cache),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(after)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    return Ran(process.returncode, out.decode(), err.decode())
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(400):
+        (folder / f"{number:03}.jpg").write_bytes(
+            makers.photo(400, 300, number % 40) + b"%d" % number
+        )
+    (folder / "cut.jpg").write_bytes(makers.cut(makers.photo(96, 64, 1), 50))
+    return folder
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
+    cli: Cli, many: Path, tmp_path: Path, cache: Path
+) -> None:
+    assert cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST).status == 0
+    stopped = interrupt(many, tmp_path / "case", cache, 1.6, signal.SIGINT)
+    if stopped.status != 0:  # a fast machine may have finished
+        assert stopped.status == 1
+        assert "the same command goes on where it stopped" in stopped.err
+        assert "Traceback" not in stopped.err
+    assert cli("scan", many, "--case", tmp_path / "case", "--stages", FAST).status == 0
+    assert rows(cli, tmp_path / "case") == rows(cli, tmp_path / "whole")
+
+
+def test_kill_9_at_any_moment_changes_nothing_in_the_end(
+    cli: Cli, many: Path, tmp_path: Path, cache: Path
+) -> None:
+    """R6: killed again and again, then run once to its end."""
+    assert cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST).status == 0
+    for moment in (0.3, 0.7, 0.9, 1.1, 1.3, 1.5, 1.8, 2.2):
+        interrupt(many, tmp_path / "case", cache, moment, signal.SIGKILL)
+    assert cli("scan", many, "--case", tmp_path / "case", "--stages", FAST).status == 0
+    assert rows(cli, tmp_path / "case") == rows(cli, tmp_path / "whole")
+
+
+def test_two_scans_at_once_give_one_row_a_task(
+    cli: Cli, many: Path, tmp_path: Path, cache: Path
+) -> None:
+    """R8."""
+    words = command("scan", many, "--case", tmp_path / "case", "--stages", FAST, "--json")
+    both = [
+        subprocess.Popen(words, env=environment(cache), stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in both] == [0, 0]
+    for process in both:
+        assert process.stdout is not None
+        process.stdout.close()
+    assert cli("scan", many, "--case", tmp_path / "alone", "--stages", FAST).status == 0
+    assert rows(cli, tmp_path / "case") == rows(cli, tmp_path / "alone")
+    status = cli("status", "--case", tmp_path / "case", "--json")
+    assert status.json["stages"]["similar"]["found"] == 401
+
+
+def test_a_full_disk_is_said_and_the_scan_goes_on_when_there_is_room(
+    cli: Cli, many: Path, tmp_path: Path
+) -> None:
+    """R9, on a volume of three megabytes; where none can be mounted, by the size of files."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("no volume can be mounted here")
+    try:
+        full = cli("scan", many, "--case", small / "case", "--stages", FAST)
+        assert full.status == 1
+        assert "no room left" in full.err
+        assert len([line for line in full.err.splitlines() if "caseframe:" in line]) == 1
+        subprocess.run(["mount", "-o", "remount,size=60m", str(small)], check=True)
+        assert cli("scan", many, "--case", small / "case", "--stages", FAST).status == 0
+        cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST)
+        assert rows(cli, small / "case") == rows(cli, tmp_path / "whole")
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_case_folder_that_cannot_be_written_is_one_line(
+    cli: Cli, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    done = cli("scan", pictures, "--case", tmp_path / "file" / "case")
+    assert done.status == 1
+    assert "cannot be made" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_doctor_stages_and_version(cli: Cli, tmp_path: Path) -> None:
+    doctor = cli("doctor", "--case", tmp_path / "none", "--json")
+    assert doctor.status == 0
+    found = {check["name"]: check for check in doctor.json}
+    assert found["stage faces"]["found"] == "works"
+    assert not any(check["bad"] for check in doctor.json)
+    stages = cli("stages", "--json").json
+    assert [row["name"] for row in stages["stages"]] == ["exif", "place", "similar", "faces"]
+    assert cli("--version").out.startswith("caseframe ")
+
+
+def test_the_source_is_untouched(cli: Cli, tmp_path: Path) -> None:
+    """R15: every byte, name and time of source and folders, over all commands that read it."""
+    folder = tmp_path / "evidence"
+    assert cli("demo", folder).status == 0
+
+    def state() -> dict[str, object]:
+        found: dict[str, object] = {}
+        for base, folders, names in os.walk(os.fsencode(folder)):
+            for name in (*folders, *names):
+                path = os.path.join(base, name)
+                status = os.lstat(path)
+                data = b"" if os.path.isdir(path) else _digest(path)
+                times = (status.st_mtime_ns, status.st_atime_ns, status.st_ctime_ns)
+                found[os.fsdecode(path)] = (status.st_size, status.st_mode, times, data)
+        return found
+
+    def _digest(path: bytes) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOATIME)
+        with os.fdopen(descriptor, "rb") as file:
+            return hashlib.sha256(file.read()).digest()
+
+    for base, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            os.utime(os.path.join(base, name), ns=(10**18, 10**18), follow_symlinks=False)
+    before = state()
+    case = tmp_path / "case"
+    assert cli("scan", folder, "--case", case).status == 0
+    assert cli("verify", "--case", case).status == 0
+    assert cli("rerun", "--stage", "faces", "--case", case).status == 0
+    assert cli("duplicates", "--case", case).status == 0
+    assert state() == before
+
+
+def test_nothing_is_left_behind_in_temporary_files(
+    cli: Cli, pictures: Path, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    assert cli("scan", pictures, "--case", tmp_path / "c", TMPDIR=str(temporary)).status == 0
+    assert list(temporary.iterdir()) == []
+    shutil.rmtree(temporary)

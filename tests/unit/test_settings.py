@@ -1,0 +1,52 @@
+"""Settings: where they come from, and that a wrong one is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caseframe.domain.errors import UsageError
+from caseframe.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CASEFRAME_CONFIG", raising=False)
+
+
+def test_command_line_before_environment_before_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("caseframe.toml").write_text("attempts = 5\nworkers = 7\nmax_pixels = 9\n")
+    monkeypatch.setenv("CASEFRAME_WORKERS", "8")
+    found = load_settings(workers=9)
+    assert (found.workers, found.attempts, found.max_pixels) == (9, 5, 9)
+    assert load_settings(workers=None).workers == 8
+
+
+def test_defaults_work() -> None:
+    found = load_settings()
+    assert found.workers >= 1
+    assert found.catalog_url is None
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("workers = 0", "workers"), ("wrokers = 2", "wrokers"), ("workers = ", "settings file")],
+)
+def test_a_wrong_file_is_explained(content: str, words: str) -> None:
+    Path("caseframe.toml").write_text(content)
+    with pytest.raises(UsageError, match=words):
+        load_settings()
+
+
+def test_a_missing_file_that_was_named_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASEFRAME_CONFIG", "nowhere.toml")
+    with pytest.raises(UsageError, match=r"nowhere\.toml"):
+        load_settings()
+
+
+def test_every_setting_says_what_it_does() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name

@@ -47,7 +47,8 @@ def settings() -> str:
         f"# Settings\n\n{_MADE}\n"
         "A setting comes from the command line, else from the environment (the names below), else\n"
         "from `caseframe.toml` in the working folder (lower case, without the prefix; another\n"
-        "file by `CASEFRAME_CONFIG`), else from the default. `CASEFRAME_CASE` names the case folder.\n\n"
+        "file by `CASEFRAME_CONFIG`), else from the default.\n"
+        "`CASEFRAME_CASE` names the case folder.\n\n"
         + _table(("Environment", "Default", "What it does"), rows)
     )
 
@@ -98,8 +99,9 @@ def commands() -> str:
     )
     parts.append(
         "\n## Exit status\n\n"
-        "0: the work ran to its end; problems with single files are counted and\nprinted. 1: it could not; one line on standard error says why and what to do. 2: wrong "
-        "usage.\n"
+        "- 0: the work ran to its end; problems with single files are counted and printed.\n"
+        "- 1: it could not; one line on standard error says why and what to do.\n"
+        "- 2: wrong usage.\n"
     )
     return "".join(parts)
 

@@ -43,7 +43,7 @@ def postgresql_server() -> Iterator[str]:
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)
-        yield private
+        yield private.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,12 +11,15 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from tests import makers
 from tests.conftest import Cli
+from tests.support import postgresql
 from tests.support.cli import Ran, command, environment
 
 FAST = "exif,place,similar"
@@ -295,8 +298,6 @@ def test_wrong_usage_is_status_2(cli: Cli, pictures: Path, tmp_path: Path) -> No
 def test_a_catalog_in_postgresql(
     cli: Cli, pictures: Path, tmp_path: Path, postgresql_server: str
 ) -> None:
-    from tests.support import postgresql  # noqa: PLC0415
-
     with postgresql.database(postgresql_server) as url:
         for _ in range(2):
             done = cli(
@@ -310,6 +311,47 @@ def test_a_catalog_in_postgresql(
     here = cli("export", "--case", tmp_path / "lite").out
     assert sorted(there.splitlines()) == sorted(here.splitlines())
     assert not (tmp_path / "pg" / "catalog.sqlite").exists()
+
+
+def _until_some_rows(url: str) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with suppress(psycopg.Error), psycopg.connect(url) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM files").fetchone() or (0,)
+            if count:
+                return
+        time.sleep(0.02)
+    raise AssertionError("the scan wrote nothing")
+
+
+def test_a_database_server_that_goes_away_for_a_while(
+    cli: Cli, many: Path, tmp_path: Path, cache: Path
+) -> None:
+    """R11: nothing is lost; the scan waits and goes on."""
+    with postgresql.private_server() as server:
+        if server is None:
+            if os.environ.get("CI"):
+                pytest.fail("no PostgreSQL is installed here")
+            pytest.skip("no PostgreSQL is installed here")
+        env = {"CASEFRAME_CATALOG_URL": server.url, "CASEFRAME_WORKERS": "1"}
+        process = subprocess.Popen(
+            command("scan", many, "--case", tmp_path / "pg", "--stages", FAST, "--json"),
+            env={**environment(cache), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        _until_some_rows(server.url)
+        server.stop()
+        time.sleep(3)
+        server.start()
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err.decode()
+        assert b"catalog.away" in err
+        assert json.loads(out)["states"]["picture"] == 400
+        done = cli("export", "--case", tmp_path / "pg", **env)
+    assert cli("scan", many, "--case", tmp_path / "lite", "--stages", FAST).status == 0
+    here = cli("export", "--case", tmp_path / "lite")
+    assert sorted(done.out.splitlines()) == sorted(here.out.splitlines())
 
 
 def interrupt(pictures: Path, case: Path, cache: Path, after: float, number: int) -> Ran:

@@ -11,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -34,8 +35,25 @@ def _answers(url: str) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class PrivateServer:
+    """A server that a test may stop and start."""
+
+    url: str
+    control: tuple[str, ...]
+    start_options: tuple[str, ...]
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        _quietly(*self.control, *self.start_options, "start")
+
+    def stop(self) -> None:
+        """Stop it at once, as if its machine had failed."""
+        _quietly(*self.control, "-m", "immediate", "stop")
+
+
 @contextmanager
-def private_server() -> Iterator[str | None]:
+def private_server() -> Iterator[PrivateServer | None]:
     """A server of our own from the installed programs, on a socket; None where there are none."""
     programs = sorted(glob.glob("/usr/lib/postgresql/*/bin")) or [
         os.path.dirname(found) for found in [shutil.which("initdb")] if found
@@ -50,7 +68,7 @@ def private_server() -> Iterator[str | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(folder: Path, programs: str) -> Iterator[str]:
+def _run(folder: Path, programs: str) -> Iterator[PrivateServer]:
     prefix: list[str] = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
@@ -59,12 +77,16 @@ def _run(folder: Path, programs: str) -> Iterator[str]:
     data = str(folder / "data")
     _quietly(*prefix, f"{programs}/initdb", "-D", data, "-U", "postgres", "-A", "trust")
     options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    control = [*prefix, f"{programs}/pg_ctl", "-D", data, "-w"]
-    _quietly(*control, "-o", options, "-l", f"{data}/log", "start")
+    server = PrivateServer(
+        f"postgresql://postgres@/postgres?host={folder}",
+        (*prefix, f"{programs}/pg_ctl", "-D", data, "-w"),
+        ("-o", options, "-l", f"{data}/log"),
+    )
+    server.start()
     try:
-        yield f"postgresql://postgres@/postgres?host={folder}"
+        yield server
     finally:
-        _quietly(*control, "-m", "immediate", "stop")
+        server.stop()
 
 
 def _quietly(*command: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from caseframe.catalog.recording import unpack_descriptor
+from caseframe.catalog.results import unpack_descriptor
 from caseframe.catalog.tables import faces, files, images, places, problems, results, tasks
 from caseframe.domain.evidence import PROBLEM_STATES, SCAN, path_base64
 from caseframe.domain.work import TaskState

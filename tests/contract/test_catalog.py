@@ -31,7 +31,7 @@ from caseframe.domain.evidence import FileState
 from caseframe.domain.facts import Camera, Facts, Text
 from caseframe.domain.work import JobState, Outcome, TaskState
 
-VOLATILE = {"id", "image_id", "file_id", "added_at", "examined_at", "finished_at", "walk"}
+VOLATILE = {"id", "image_id", "file_id", "added_at", "examined_at", "finished_at"}
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def job(catalog: Catalog) -> str:
         return jobs.create_job(connection, "a job", b"/source", ("exif",)).id
 
 
-def write(catalog: Catalog, job: str, *outcomes: Outcome, walk: int = 1) -> None:
+def write(catalog: Catalog, job: str, *outcomes: Outcome) -> None:
     with catalog.begin() as connection:
-        record(connection, job, walk, outcomes)
+        record(connection, job, outcomes)
 
 
 def rows(catalog: Catalog, table: Table) -> list[dict[str, Any]]:
@@ -64,8 +64,12 @@ def test_jobs_come_back_as_they_went_in(catalog: Catalog) -> None:
         assert jobs.find_job(connection, b"/a") is None
         with pytest.raises(NotFound):
             jobs.get_job(connection, "nothing")
-        started = jobs.start_job(connection, made.id, ("exif",))
-        assert (started.state, started.walk, started.stages) == (JobState.RUNNING, 1, ("exif",))
+        started = jobs.start_job(connection, made.id, ("exif", "new"))
+        assert (started.state, started.planned, started.stages) == (
+            JobState.RUNNING,
+            None,
+            ("exif", "faces", "new"),
+        )
         jobs.end_job(connection, made.id, JobState.FAILED, "no room")
         ended = jobs.get_job(connection, made.id)
     assert (ended.state, ended.reason) == (JobState.FAILED, "no room")
@@ -246,14 +250,12 @@ def test_problems_of_files_images_and_tasks(catalog: Catalog, job: str) -> None:
 
 
 def test_unchanged_seen_and_missing_files(catalog: Catalog, job: str) -> None:
-    write(catalog, job, outcome(b"a", b"a"), outcome(b"b", b"b"), walk=1)
+    write(catalog, job, outcome(b"a", b"a"), outcome(b"b", b"b"))
     with catalog.begin() as connection:
         known = evidence.files_at(connection, job, [b"a", b"b"])
         assert known[b"a"].modified_ns == 1_700_000_000_123_456_789
-        evidence.mark_seen(connection, [known[b"a"].id], 2)
-        (unseen,) = evidence.unseen_page(connection, job, 2)
-        assert unseen == known[b"b"]
-        evidence.mark_missing(connection, [unseen.id], missing=True)
+        assert evidence.count_rows(connection, job) == 2
+        evidence.mark_missing(connection, [known[b"b"].id], missing=True)
         assert work.count_missing(connection, job) == 1
         page = evidence.files_page(connection, job)
         assert [(file.path, file.missing) for file in page] == [(b"a", False), (b"b", True)]
@@ -282,8 +284,8 @@ def test_skipped_names_are_files_with_a_reason(catalog: Catalog, job: str) -> No
         "mime": "inode/symlink",
     }
     with catalog.begin() as connection:
-        record_skipped(connection, job, 1, [row])
-        record_skipped(connection, job, 1, [row])
+        record_skipped(connection, job, [row])
+        record_skipped(connection, job, [row])
     (found,) = rows(catalog, files)
     assert (found["state"], found["mime"]) == ("not-a-picture", "inode/symlink")
 
@@ -344,8 +346,8 @@ def test_a_condition_that_cannot_be_read_is_explained(term: str) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog, job: str) -> None:
     with pytest.raises(IntegrityError), catalog.begin() as connection:  # noqa: PT012
-        record(connection, job, 1, [outcome(b"a", b"a", done("exif"))])
-        record(connection, "no such job", 1, [outcome(b"b", b"b")])
+        record(connection, job, [outcome(b"a", b"a", done("exif"))])
+        record(connection, "no such job", [outcome(b"b", b"b")])
     assert rows(catalog, files) == rows(catalog, images) == rows(catalog, tasks) == []
 
 

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from caseframe.catalog.tables import files, images, tasks
-from caseframe.domain.evidence import FileState
 from caseframe.domain.work import TaskState
 
-_SETTLED = (TaskState.DONE, TaskState.FAILED)
+# Where a stage was unavailable, a task says so, and comes up again when the stage is there.
+_SETTLED = (TaskState.DONE, TaskState.FAILED, TaskState.UNAVAILABLE)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """What the catalog holds of one occurrence."""
+class KnownFile(NamedTuple):
+    """What the catalog holds of one occurrence. A tuple, because scans make one for every file."""
 
     id: int
     path: bytes
     size: int
     modified_ns: int
-    state: FileState
+    state: str
     sha256: bytes | None
-    missing: bool = False
+    missing: bool
 
 
-def files_at(connection: Connection, job: str, paths: Collection[bytes]) -> dict[bytes, KnownFile]:
+_COLUMNS = "id, path, size, modified_ns, state, sha256, missing"
+
+
+def files_at(connection: Connection, job: str, paths: Sequence[bytes]) -> dict[bytes, KnownFile]:
     """The occurrences of a job at these paths."""
-    c = files.c
-    query = select(c.id, c.path, c.size, c.modified_ns, c.state, c.sha256, c.missing)
-    rows = connection.execute(query.where(c.job_id == job, c.path.in_(paths)))
-    return {bytes(row.path): _known(row) for row in rows}
+    # Said in SQL of our own: to spell out hundreds of paths takes longer than to find them.
+    if connection.dialect.name == "postgresql":
+        query = f"SELECT {_COLUMNS} FROM files WHERE job_id = %s AND path = ANY(%s)"  # noqa: S608
+        rows = connection.exec_driver_sql(query, (job, list(paths)))
+    else:
+        marks = ",".join("?" * len(paths))
+        query = f"SELECT {_COLUMNS} FROM files WHERE job_id = ? AND path IN ({marks})"  # noqa: S608
+        rows = connection.exec_driver_sql(query, (job, *paths))
+    return {row[1]: KnownFile(*row) for row in rows.all()}
 
 
 def files_page(
@@ -43,37 +49,13 @@ def files_page(
     c = files.c
     query = select(c.id, c.path, c.size, c.modified_ns, c.state, c.sha256, c.missing)
     page = query.where(c.job_id == job, c.id > after).order_by(c.id).limit(limit)
-    return [_known(row) for row in connection.execute(page)]
+    return [KnownFile(*row) for row in connection.execute(page).all()]
 
 
-def _known(row: Any) -> KnownFile:
-    return KnownFile(
-        id=row.id,
-        path=bytes(row.path),
-        size=row.size,
-        modified_ns=row.modified_ns,
-        state=FileState(row.state),
-        sha256=None if row.sha256 is None else bytes(row.sha256),
-        missing=bool(row.missing),
-    )
-
-
-def mark_seen(connection: Connection, ids: Collection[int], walk: int) -> None:
-    """Note that this walk met these files, unchanged."""
-    if ids:
-        connection.execute(
-            update(files).where(files.c.id.in_(ids)).values(walk=walk, missing=False)
-        )
-
-
-def unseen_page(
-    connection: Connection, job: str, walk: int, *, after: int = 0, limit: int = 1000
-) -> list[KnownFile]:
-    """Files of a job that a walk did not meet, by id, from the one behind `after`."""
-    c = files.c
-    query = select(c.id, c.path, c.size, c.modified_ns, c.state, c.sha256, c.missing)
-    page = query.where(c.job_id == job, c.walk != walk, c.id > after).order_by(c.id).limit(limit)
-    return [_known(row) for row in connection.execute(page)]
+def count_rows(connection: Connection, job: str) -> int:
+    """How many names the catalog holds of a job, those that are missing now included."""
+    query = select(func.count()).select_from(files).where(files.c.job_id == job)
+    return connection.scalar(query) or 0
 
 
 def mark_missing(connection: Connection, ids: Collection[int], *, missing: bool) -> None:

@@ -25,7 +25,7 @@ class Job:
     state: JobState
     stages: tuple[str, ...]
     reason: str | None
-    walk: int
+    planned: str | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -87,23 +87,26 @@ def list_jobs(connection: Connection) -> list[Job]:
     return [_job(row) for row in rows]
 
 
-def start_job(
-    connection: Connection, number: str, stages: tuple[str, ...], *, walk: bool = True
-) -> Job:
-    """Mark a job as running; `walk` gives it a new number by which its files will be seen."""
+def start_job(connection: Connection, number: str, stages: tuple[str, ...]) -> Job:
+    """Mark a job as running, with these stages beside those it had."""
+    before = get_job(connection, number).stages
     connection.execute(
         update(jobs)
         .where(jobs.c.id == number)
         .values(
             state=JobState.RUNNING,
-            stages=json.dumps(stages),
-            walk=jobs.c.walk + int(walk),
+            stages=json.dumps(tuple(dict.fromkeys((*before, *stages)))),
             reason=None,
             started_at=now(),
             finished_at=None,
         )
     )
     return get_job(connection, number)
+
+
+def set_planned(connection: Connection, number: str, planned: str) -> None:
+    """Note for which stages and versions every image of the job has a task."""
+    connection.execute(update(jobs).where(jobs.c.id == number).values(planned=planned))
 
 
 def end_job(

@@ -32,7 +32,7 @@ _FACT_KEYS = (
     "pdq", "pdq_quality", "captured_at", "camera_make", "camera_model", "lens", "face_count",
 )  # fmt: skip
 _FILE_KEYS = (
-    "size", "modified_ns", "state", "reason", "mime", "sha256", "sha1", "md5", "image_id", "walk",
+    "size", "modified_ns", "state", "reason", "mime", "sha256", "sha1", "md5", "image_id",
     "missing", "examined_at",
 )  # fmt: skip
 
@@ -45,14 +45,12 @@ class Recorded:
     state: FileState
 
 
-def record(
-    connection: Connection, job: str, walk: int, outcomes: Sequence[Outcome]
-) -> list[Recorded]:
+def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> list[Recorded]:
     """Write a batch of outcomes of one job; the caller owns the transaction."""
     ingested = [o for o in outcomes if o.order.ingest and o.examined is not None]
     ids, old = _images(connection, ingested)
     old |= {o.order.image_id for o in outcomes if o.order.image_id is not None}
-    recorded = _files(connection, job, walk, ingested, ids)
+    recorded = _files(connection, job, ingested, ids)
     pairs = [(_image_id(o, ids), o) for o in outcomes]
     record_stages(connection, [(i, s) for i, o in pairs if i is not None for s in o.stages], old)
     return recorded
@@ -152,14 +150,13 @@ def _thumbnails(
 def _files(
     connection: Connection,
     job: str,
-    walk: int,
     outcomes: list[Outcome],
     ids: Mapping[bytes, int],
 ) -> list[Recorded]:
     if not outcomes:
         return []
     known = _states(connection, [o for o in outcomes if o.already_known])
-    rows = [_file_row(job, walk, o, ids, known) for o in outcomes]
+    rows = [_file_row(job, o, ids, known) for o in outcomes]
     upsert(connection, files, rows, update=_FILE_KEYS)
     _notes(connection, job, outcomes)
     return [Recorded(row["path"], FileState(row["state"])) for row in rows]
@@ -176,7 +173,6 @@ def _states(connection: Connection, outcomes: list[Outcome]) -> dict[bytes, tupl
 
 def _file_row(
     job: str,
-    walk: int,
     outcome: Outcome,
     ids: Mapping[bytes, int],
     known: Mapping[bytes, tuple[str, str | None]],
@@ -196,7 +192,6 @@ def _file_row(
         "mime": examined.mime,
         **_digest_columns(examined.digests),
         "image_id": ids.get(sha256) if sha256 else None,
-        "walk": walk,
         "missing": False,
         "examined_at": now(),
     }
@@ -222,7 +217,7 @@ def _notes(connection: Connection, job: str, outcomes: list[Outcome]) -> None:
         connection.execute(insert(problems), rows)
 
 
-def record_skipped(connection: Connection, job: str, walk: int, rows: Sequence[Row]) -> None:
+def record_skipped(connection: Connection, job: str, rows: Sequence[Row]) -> None:
     """Write files that are never opened: links, special files, folders that cannot be read.
 
     Each row has path, size, modified_ns, state, reason and mime.
@@ -235,7 +230,6 @@ def record_skipped(connection: Connection, job: str, walk: int, rows: Sequence[R
             "sha1": None,
             "md5": None,
             "image_id": None,
-            "walk": walk,
             "missing": False,
             "examined_at": now(),
             **row,

@@ -72,7 +72,7 @@ jobs = Table(
     Column("state", String(16), nullable=False),
     Column("stages", Text, nullable=False),
     Column("reason", Text),
-    Column("walk", Integer, nullable=False, server_default="0"),
+    Column("planned", Text),
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
@@ -121,12 +121,11 @@ files = Table(
     Column("sha256", LargeBinary(32), index=True),
     Column("sha1", LargeBinary(20)),
     Column("md5", LargeBinary(16)),
-    Column("image_id", ForeignKey("images.id"), index=True),
-    Column("walk", Integer, nullable=False),
+    Column("image_id", ForeignKey("images.id")),
     Column("missing", Boolean, nullable=False, server_default=text("false")),
     Column("examined_at", UtcTime, nullable=False),
     UniqueConstraint("job_id", "path"),
-    Index("ix_files_job_id_walk", "job_id", "walk"),
+    Index("ix_files_image_id_job_id", "image_id", "job_id"),
 )
 
 tasks = Table(

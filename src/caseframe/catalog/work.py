@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
     update,
 )
 
@@ -81,6 +82,7 @@ def retry_unavailable(connection: Connection, stages: Mapping[str, str]) -> None
         connection.execute(
             update(tasks)
             .where(
+                _UNFINISHED,
                 tasks.c.stage == stage,
                 tasks.c.version == version,
                 tasks.c.state == TaskState.UNAVAILABLE,
@@ -89,16 +91,24 @@ def retry_unavailable(connection: Connection, stages: Mapping[str, str]) -> None
         )
 
 
+# In these words, or SQLite does not see that its index of unfinished tasks will do.
+_UNFINISHED = text("tasks.state <> 'done'")
+
+
 def _open(versions: Mapping[str, str]) -> ColumnElement[bool]:
     current = (and_(tasks.c.stage == s, tasks.c.version == v) for s, v in versions.items())
-    return and_(tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING)), or_(false(), *current))
+    waiting = tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING))
+    return and_(_UNFINISHED, waiting, or_(false(), *current))
+
+
+def _task_in_job(job: str) -> ColumnElement[bool]:
+    return exists().where(files.c.image_id == tasks.c.image_id, files.c.job_id == job)
 
 
 def count_due(connection: Connection, job: str, versions: Mapping[str, str]) -> int:
     """How many images of a job have pending tasks of these stages."""
-    waiting = exists().where(tasks.c.image_id == images.c.id, _open(versions))
-    query = select(func.count()).select_from(images).where(waiting, _in_job(job))
-    return connection.scalar(query) or 0
+    query = select(func.count(func.distinct(tasks.c.image_id)))
+    return connection.scalar(query.where(_open(versions), _task_in_job(job))) or 0
 
 
 def due_page(
@@ -114,9 +124,9 @@ def due_page(
 
     `needs` names, for each stage, the stages whose results it wants.
     """
-    waiting = exists().where(tasks.c.image_id == images.c.id, _open(versions))
-    chosen = select(images.c.id).where(images.c.id > after, waiting, _in_job(job))
-    numbers = list(connection.scalars(chosen.order_by(images.c.id).limit(limit)))
+    chosen = select(tasks.c.image_id).distinct()
+    chosen = chosen.where(tasks.c.image_id > after, _open(versions), _task_in_job(job))
+    numbers = list(connection.scalars(chosen.order_by(tasks.c.image_id).limit(limit)))
     stages: dict[int, set[str]] = {}
     query = select(tasks.c.image_id, tasks.c.stage).where(tasks.c.image_id.in_(numbers))
     for number, stage in connection.execute(query.where(_open(versions))):
@@ -215,13 +225,11 @@ class StageCount:
 
 def count_tasks(connection: Connection, job: str, versions: Mapping[str, str]) -> list[StageCount]:
     """The tasks of a job by stage, state and whether something was found."""
+    here = select(files.c.image_id).where(files.c.job_id == job).distinct().subquery()
     query = (
         select(tasks.c.stage, tasks.c.state, tasks.c.found, func.count())
-        .join(images, images.c.id == tasks.c.image_id)
-        .where(
-            _in_job(job),
-            or_(*(and_(tasks.c.stage == s, tasks.c.version == v) for s, v in versions.items())),
-        )
+        .join(here, here.c.image_id == tasks.c.image_id)
+        .where(or_(*(and_(tasks.c.stage == s, tasks.c.version == v) for s, v in versions.items())))
         .group_by(tasks.c.stage, tasks.c.state, tasks.c.found)
     )
     rows = connection.execute(query) if versions else ()
@@ -237,6 +245,10 @@ def open_tasks(connection: Connection, job: str) -> int:
         select(func.count())
         .select_from(tasks)
         .join(images, images.c.id == tasks.c.image_id)
-        .where(tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING)), _in_job(job))
+        .where(
+            _UNFINISHED,
+            tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING)),
+            _in_job(job),
+        )
     )
     return connection.scalar(query) or 0

@@ -88,12 +88,11 @@ def _make_folder(folder: Path) -> None:
 
 
 def keep_out_of_source(folder: Path, source: bytes) -> None:
-    """Raise CaseError when the case folder lies in the source: evidence is never written to."""
+    """Raise CaseError when what we write would lie in the source: evidence is never touched."""
     inside, outside = os.fsencode(folder.resolve()), os.path.realpath(source)
     if inside == outside or inside.startswith(outside.rstrip(b"/") + b"/"):
         raise CaseError(
-            f"the case folder {folder} lies inside the source, which is never written to; "
-            "give one elsewhere with --case"
+            f"{folder} lies inside the source, which is never written to; give a place elsewhere"
         )
 
 

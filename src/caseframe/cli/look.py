@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from caseframe.catalog import jobs, lookup, records
-from caseframe.cli.assemble import Case, open_case, settings_for
+from caseframe.cli.assemble import Case, keep_out_of_source, open_case, settings_for
 from caseframe.cli.card import Card, print_card
 from caseframe.cli.export import csv_lines, json_lines
 from caseframe.cli.options import (
@@ -210,6 +210,8 @@ def export(
         with opened.catalog.read() as connection:
             found = records.records(connection, job.id)
             lines = json_lines(found) if form is Format.JSONL else csv_lines(found)
+            if output is not None:
+                keep_out_of_source(output, job.source)
             if output is None:
                 sys.stdout.writelines(lines)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -22,20 +22,24 @@ _log = structlog.get_logger(__name__)
 
 
 class Collector:
-    """Takes outcomes of one job and writes them; `versions` are the stages' versions by name."""
+    """Takes outcomes of one job and writes them.
+
+    `versions` are the stages' versions by name; `unavailable` are the outcomes of chosen stages
+    that cannot work here, which every new picture gets.
+    """
 
     def __init__(
         self,
         catalog: Catalog,
         job: str,
-        walk: int,
         versions: Mapping[str, str],
+        unavailable: Sequence[StageOutcome],
         progress: Progress,
     ) -> None:
         self._catalog = catalog
         self._job = job
-        self._walk = walk
         self._versions = versions
+        self._unavailable = tuple(unavailable)
         self._progress = progress
         self._waiting: list[Outcome] = []
         self._since = time.monotonic()
@@ -63,7 +67,7 @@ class Collector:
     def _write(self, batch: list[Outcome]) -> None:
         def once() -> None:
             with self._catalog.begin() as connection:
-                recording.record(connection, self._job, self._walk, batch)
+                recording.record(connection, self._job, batch)
 
         self._catalog.patiently(once)
 
@@ -91,7 +95,8 @@ class Collector:
             for name in outcome.order.stages
             if name not in tried
         )
-        return replace(outcome, examined=noted, stages=(*outcome.stages, *skipped))
+        absent = self._unavailable if outcome.order.ingest else ()
+        return replace(outcome, examined=noted, stages=(*outcome.stages, *skipped, *absent))
 
     def _report(self, batch: list[Outcome]) -> None:
         progress = self._progress

@@ -5,6 +5,7 @@ A job can be killed at any moment and run again: what the catalog holds is done,
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import Counter
@@ -18,9 +19,9 @@ from sqlalchemy import Connection
 from caseframe.catalog import evidence, jobs, recording, work
 from caseframe.catalog.database import Catalog
 from caseframe.domain.errors import CaseframeError, SourceError
-from caseframe.domain.work import JobState, Order, TaskState
+from caseframe.domain.work import JobState, Order, StageOutcome, TaskState
 from caseframe.pipeline.collect import Collector
-from caseframe.pipeline.plan import Before, needs_reading, state_of_skipped
+from caseframe.pipeline.plan import needs_reading, state_of_skipped
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.runner import Runner
 from caseframe.scanner.reading import exists_beneath, open_root
@@ -74,7 +75,7 @@ class JobRun:
 
     def resume(self, job_id: str) -> jobs.Job:
         """Do only the stage work that is due, without walking the source."""
-        with self._running(job_id, walk=False) as job:
+        with self._running(job_id) as job:
             check_source(job.source)
             self._do_due(job)
         return self._job(job_id)
@@ -105,9 +106,9 @@ class JobRun:
         return self._read(jobs.get_job, job_id)
 
     @contextmanager
-    def _running(self, job_id: str, *, walk: bool = True) -> Iterator[jobs.Job]:
+    def _running(self, job_id: str) -> Iterator[jobs.Job]:
         """Mark the job running, and afterwards by how the block ended."""
-        job = self._write(jobs.start_job, job_id, tuple(self._versions), walk=walk)
+        job = self._write(jobs.start_job, job_id, tuple(self._versions))
         try:
             yield job
         except CaseframeError as error:
@@ -125,7 +126,14 @@ class JobRun:
         self._write(jobs.end_job, job_id, state, reason)
 
     def _collector(self, job: jobs.Job) -> Collector:
-        return Collector(self._catalog, job.id, job.walk, self._versions, self.progress)
+        unavailable = [
+            StageOutcome(
+                a.stage.name, a.stage.version, TaskState.UNAVAILABLE, reason=a.reason, attempts=0
+            )
+            for a in self._chosen
+            if a.reason is not None
+        ]
+        return Collector(self._catalog, job.id, self._versions, unavailable, self.progress)
 
     # ---- the source -----------------------------------------------------------------------
 
@@ -147,30 +155,29 @@ class JobRun:
     def _triage(self, job: jobs.Job, batch: list[Entry], *, rehash: bool) -> list[Order]:
         """Record what needs no worker; orders for the rest."""
         known = self._read(evidence.files_at, job.id, [entry.path for entry in batch])
-        unchanged: list[int] = []
         skipped: list[Entry] = []
         unread: list[Entry] = []
+        back: list[int] = []
         for entry in batch:
             before = known.get(entry.path)
-            if entry.skipped is not None:
-                skipped.append(entry)
-            elif before and not needs_reading(entry, _before(before), rehash=rehash):
-                unchanged.append(before.id)
-            else:
-                unread.append(entry)
-        self._record(job, unchanged, skipped)
+            if before is not None and before.missing:
+                back.append(before.id)
+            if not needs_reading(entry, before, rehash=rehash):
+                continue
+            (unread if entry.skipped is None else skipped).append(entry)
+        self._record(job, skipped, back)
+        self.progress.unchanged += len(batch) - len(unread) - len(skipped)
+        self.progress.changed()
         return self._order(job, unread, known)
 
-    def _record(self, job: jobs.Job, unchanged: list[int], skipped: list[Entry]) -> None:
-        if not unchanged and not skipped:
-            return
-        rows = [_skipped_row(entry) for entry in skipped]
-        self._write(evidence.mark_seen, unchanged, job.walk)
-        self._write(recording.record_skipped, job.id, job.walk, rows)
-        self.progress.unchanged += len(unchanged)
-        self.progress.examined += len(skipped)
-        self.progress.states.update(state_of_skipped(entry) for entry in skipped)
-        self.progress.changed()
+    def _record(self, job: jobs.Job, skipped: list[Entry], back: list[int]) -> None:
+        if back:
+            self._write(evidence.mark_missing, back, missing=False)
+        if skipped:
+            rows = [_skipped_row(entry) for entry in skipped]
+            self._write(recording.record_skipped, job.id, rows)
+            self.progress.examined += len(skipped)
+            self.progress.states.update(state_of_skipped(entry) for entry in skipped)
 
     def _order(
         self, job: jobs.Job, unread: list[Entry], known: dict[bytes, evidence.KnownFile]
@@ -199,36 +206,39 @@ class JobRun:
         A hint only: a copy that it misses is examined again, with the same result.
         """
         most = len(sizes) * _CROWD
-        found = self._read(evidence.settled_by_size, sizes, self._working, most=most)
+        found = self._read(evidence.settled_by_size, sizes, self._versions, most=most)
         self._crowded.update(size for size, digests in found.items() if len(digests) >= _CROWD)
         return found
 
     def _mark_missing(self, job: jobs.Job) -> None:
-        """Ask the file system about every file that the walk did not meet.
+        """Find the files that are gone, if any is.
 
-        That it was not met does not mean that it is gone: another scan of the same source may
-        have been at it in between.
+        Every name that the walk met has a row. So when there are no more rows than names, none is
+        missing; else the file system is asked about each, which also is right when another scan
+        of the same source was at work in between.
         """
+        if self._read(evidence.count_rows, job.id) == self.progress.seen:
+            return
         root = open_root(job.source)
         try:
             last = 0
-            while page := self._unseen(job, last):
-                there = {file.id for file in page if exists_beneath(root, file.path)}
-                self._write(evidence.mark_missing, there, missing=False)
-                gone = {file.id for file in page} - there
-                self._write(evidence.mark_missing, gone, missing=True)
+            while page := self._read(evidence.files_page, job.id, after=last):
+                for missing in (True, False):
+                    changed = [
+                        file.id
+                        for file in page
+                        if file.missing != missing and exists_beneath(root, file.path) != missing
+                    ]
+                    if changed:
+                        self._write(evidence.mark_missing, changed, missing=missing)
                 last = page[-1].id
         finally:
             os.close(root)
 
-    def _unseen(self, job: jobs.Job, last: int) -> list[evidence.KnownFile]:
-        return self._read(evidence.unseen_page, job.id, job.walk, after=last)
-
     # ---- work on what is known --------------------------------------------------------------
 
     def _do_due(self, job: jobs.Job) -> None:
-        for available in self._chosen:
-            self._write(_plan, job.id, available)
+        self._plan(job)
         self._write(work.retry_unavailable, self._working)
         collector = self._collector(job)
         self.progress.phase = "stages"
@@ -236,6 +246,18 @@ class JobRun:
         for outcome in self._runner.run(self._due_orders(job)):
             collector.add(outcome)
         collector.flush()
+
+    def _plan(self, job: jobs.Job) -> None:
+        """See to it that every picture has a task of every stage.
+
+        Pictures get theirs when they are recorded; only when stages or versions are not those of
+        the last time must the others be looked through.
+        """
+        planned = json.dumps(self._versions, sort_keys=True)
+        if planned != job.planned:
+            for available in self._chosen:
+                self._write(_plan, job.id, available)
+            self._write(jobs.set_planned, job.id, planned)
 
     def _due_orders(self, job: jobs.Job) -> Iterator[Order]:
         last = 0
@@ -256,10 +278,6 @@ class JobRun:
         # A connection of its own for each page: a reader that stays open while workers work would
         # keep SQLite from folding its log back, and PostgreSQL from cleaning up.
         return self._read(work.due_page, job.id, self._working, self._needs, after=last)
-
-
-def _before(known: evidence.KnownFile) -> Before:
-    return Before(known.size, known.modified_ns, known.state)
 
 
 def _skipped_row(entry: Entry) -> dict[str, object]:

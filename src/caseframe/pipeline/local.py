@@ -183,7 +183,9 @@ def _outcome(flight: _Flight, answer: Answer) -> Outcome:
     if answer.error is not None:  # outside of any stage: the file could not even be examined
         return Outcome(flight.order, Examined(FileState.UNREADABLE, 0, 0, answer.error))
     stages = tuple(
-        replace(stage, attempts=count) if (count := flight.deaths.get(stage.stage, 0)) else stage
+        replace(stage, attempts=count + (stage.stage not in flight.order.skip))
+        if (count := flight.deaths[stage.stage])
+        else stage
         for stage in answer.stages
     )
     return Outcome(flight.order, answer.examined, stages, answer.already_known)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Protocol
 
 from caseframe.domain.evidence import FileState
 from caseframe.scanner.walk import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Protocol):
     """What was recorded of a path by an earlier scan."""
 
-    size: int
-    modified_ns: int
-    state: FileState
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def modified_ns(self) -> int:
+        """Modification time."""
+
+    @property
+    def state(self) -> str:
+        """A `FileState`."""
 
 
 def needs_reading(entry: Entry, before: Before | None, *, rehash: bool) -> bool:
-    """Whether a regular file must be opened.
+    """Whether a name must be looked into (or recorded, if it is no regular file).
 
     Size and modification time stand for the content, as in rsync and git; `rehash` trusts
     neither. What could not be read is tried again each time.
     """
-    if before is None or rehash or before.state is FileState.UNREADABLE:
+    if before is None or rehash or before.state == FileState.UNREADABLE:
         return True
-    return (entry.size, entry.modified_ns) != (before.size, before.modified_ns)
+    return entry.size != before.size or entry.modified_ns != before.modified_ns
 
 
 def state_of_skipped(entry: Entry) -> FileState:

@@ -145,7 +145,7 @@ def _compare(file: KnownFile, examined: Examined) -> Finding:
 
 
 def _compare_unhashed(file: KnownFile, examined: Examined) -> Finding:
-    if file.state is FileState.UNREADABLE:
+    if file.state == FileState.UNREADABLE:
         return Finding(file.path, Verdict.CHANGED, "could not be read at the scan and can be now")
     if (examined.size, examined.modified_ns) != (file.size, file.modified_ns):
         return Finding(

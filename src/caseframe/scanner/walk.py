@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from caseframe.domain.errors import ReadError, SourceError
 from caseframe.domain.evidence import path_text
@@ -20,8 +20,7 @@ _SPECIAL = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One name found: a regular file to scan, or something that ends here with its reason.
 
     `skipped` is None for a regular file. `unreadable` is true when the name could not even be
@@ -57,8 +56,9 @@ def _entry(path: bytes, found: os.DirEntry[str]) -> Entry:
         status = found.stat(follow_symlinks=False)
     except OSError as error:
         return Entry(path, 0, 0, f"cannot be looked at: {error.strerror}", unreadable=True)
-    kind = stat.S_IFMT(status.st_mode)
-    mime, reason = _SPECIAL.get(kind, (None, None))
+    if stat.S_ISREG(status.st_mode):
+        return Entry(path, status.st_size, status.st_mtime_ns)
+    mime, reason = _SPECIAL.get(stat.S_IFMT(status.st_mode), (None, "no regular file, not read"))
     return Entry(path, status.st_size, status.st_mtime_ns, reason, mime)
 
 

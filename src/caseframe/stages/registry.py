@@ -7,6 +7,7 @@ and stops no other.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -131,6 +132,10 @@ def _checked(name: str, source: str, target: object, loaded: dict[str, Available
     stage: Stage = made
     if stage.name != name:
         raise ValueError(f"it is registered as {name} and calls itself {stage.name}")
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name) or len(stage.version) > 32:
+        raise ValueError(
+            "names are at most 32 of a-z, 0-9, - and _; versions at most 32 characters"
+        )
     if name in loaded:
         raise ValueError(f"a stage of {loaded[name].source} has that name already")
     return Available(stage, source, stage.missing())

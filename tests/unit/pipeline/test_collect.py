@@ -28,7 +28,7 @@ def job(catalog: Catalog) -> str:
 @pytest.fixture
 def collector(catalog: Catalog, job: str) -> Collector:
     progress = Progress(stages={"exif": Counter(), "faces": Counter()})
-    return Collector(catalog, job, 1, {"exif": "1", "faces": "1"}, progress)
+    return Collector(catalog, job, {"exif": "1", "faces": "1"}, [], progress)
 
 
 def test_a_refused_outcome_takes_no_other_along(
@@ -36,11 +36,11 @@ def test_a_refused_outcome_takes_no_other_along(
 ) -> None:
     real = recording.record
 
-    def picky(connection: object, job: str, walk: int, batch: Sequence[Outcome]) -> object:
+    def picky(connection: object, job: str, batch: Sequence[Outcome]) -> object:
         for found in batch:
             if any(stage.payload == "poison" for stage in found.stages):
                 raise DataError("insert", {}, ValueError("value out of range"))
-        return real(connection, job, walk, batch)  # type: ignore[arg-type]
+        return real(connection, job, batch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(recording, "record", picky)
     for number in range(5):

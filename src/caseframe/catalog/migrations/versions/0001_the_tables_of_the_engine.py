@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("stages", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("walk", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("planned", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
@@ -95,7 +95,6 @@ def upgrade() -> None:
         sa.Column("sha1", sa.LargeBinary(length=20), nullable=True),
         sa.Column("md5", sa.LargeBinary(length=16), nullable=True),
         sa.Column("image_id", KEY, nullable=True),
-        sa.Column("walk", sa.Integer(), nullable=False),
         sa.Column("missing", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("examined_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name=op.f("fk_files_image_id")),
@@ -105,8 +104,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
         sa.UniqueConstraint("job_id", "path", name=op.f("uq_files_job_id_path")),
     )
-    op.create_index(op.f("ix_files_image_id"), "files", ["image_id"], unique=False)
-    op.create_index("ix_files_job_id_walk", "files", ["job_id", "walk"], unique=False)
+    op.create_index("ix_files_image_id_job_id", "files", ["image_id", "job_id"], unique=False)
     op.create_index(op.f("ix_files_sha256"), "files", ["sha256"], unique=False)
 
     op.create_table(

@@ -150,12 +150,22 @@ def open_postgresql(url: str, *, busy_seconds: float = 120.0) -> Catalog:
 
 
 def _migrated(catalog: Catalog) -> Catalog:
-    """Bring the schema up to date; a catalog of a newer program is refused, not guessed at."""
+    """Bring the schema up to date; a catalog that cannot be used is closed again."""
+    try:
+        _migrate(catalog)
+    except BaseException:
+        catalog.close()
+        raise
+    return catalog
+
+
+def _migrate(catalog: Catalog) -> None:
+    """Make the tables or change them; a catalog of a newer program is refused, not guessed at."""
     head = _head_revision()
     with catalog.read() as connection:
         current = _revision(connection)
     if current == head:
-        return catalog
+        return
     if current is not None and current not in _known_revisions():
         raise CaseError(
             f"this catalog was written by a newer Caseframe (revision {current}); "
@@ -168,7 +178,6 @@ def _migrated(catalog: Catalog) -> Catalog:
             _create(connection, head)
         else:
             upgrade(connection)
-    return catalog
 
 
 def _create(connection: Connection, head: str) -> None:

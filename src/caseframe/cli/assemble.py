@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
-from caseframe.domain.errors import CaseError, CaseframeError, NotFound
+from caseframe.domain.errors import CaseError, NotFound
 from caseframe.domain.evidence import path_text
 from caseframe.logs import configure
 from caseframe.pipeline.local import LocalRunner
@@ -97,15 +99,28 @@ def keep_out_of_source(folder: Path, source: bytes) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Make Ctrl-C, or a stop by the system, end the block with words instead of a trace."""
+def stoppable() -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C, or a stop by the system, into a question that work asks at safe places.
+
+    An exception out of nowhere could leave a transaction open that nobody knows of. A second
+    Ctrl-C does just that, for those who will not wait.
+    """
+    asked = threading.Event()
+
+    def ask(_number: int, _frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
-    except KeyboardInterrupt:
-        raise CaseframeError("stopped; the same command goes on where it stopped") from None
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def local_runner(settings: Settings) -> LocalRunner:
+def local_runner(settings: Settings, stop: Callable[[], bool]) -> LocalRunner:
     """The process pool of this machine, by the settings."""
     mega = 1_000_000
     return LocalRunner(
@@ -124,5 +139,6 @@ def local_runner(settings: Settings) -> LocalRunner:
             cache=settings.cache_dir,
             log_level=settings.log_level,
             log_json=settings.log_json,
-        )
+        ),
+        stop,
     )

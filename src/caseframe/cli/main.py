@@ -32,6 +32,7 @@ COMMANDS = {
     "stages": "system", "demo": "system", "doctor": "system",
 }  # fmt: skip
 """Every command and the module that holds it."""
+_INTERRUPTED = 130  # how Typer leaves when Ctrl-C meets it
 _POOLED = {"scan", "rerun", "verify"}
 
 
@@ -75,8 +76,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(_say(str(error), 2))
     except CaseframeError as error:
         sys.exit(_say(str(error), 1))
-    except KeyboardInterrupt:  # before any command was reached; commands say it in their own words
+    except KeyboardInterrupt:  # outside of long work, which says it in words of its own
         sys.exit(_say("stopped", 1))
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            sys.exit(_say("stopped", 1))
+        raise
     sys.exit(0)
 
 

@@ -33,7 +33,6 @@ from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import path_text
 from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
-from caseframe.pipeline.runner import Runner
 from caseframe.pipeline.verify import Verification
 from caseframe.scanner.walk import check_source
 from caseframe.stages.registry import Available, load_registry
@@ -78,12 +77,13 @@ def scan(
     keep_out_of_source(case, folder)
     # The workers come first: they get ready while the catalog is opened.
     with (
-        stoppable(),
-        closing(local_runner(settings)) as runner,
+        stoppable() as stop,
+        closing(local_runner(settings, stop)) as runner,
         open_case(case, settings, create=True) as opened,
     ):
         job = _job_for(opened, folder, chosen)
-        _run(opened, runner, job, chosen, walk=True, rehash=rehash, as_json=as_json)
+        run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
+        _run(opened, run, job, walk=True, rehash=rehash, as_json=as_json)
 
 
 def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:
@@ -95,17 +95,14 @@ def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.J
 
 def _run(
     case: Case,
-    runner: Runner,
+    run: JobRun,
     job: jobs.Job,
-    chosen: tuple[Available, ...],
     *,
     walk: bool,
     as_json: bool,
     rehash: bool = False,
 ) -> None:
-    progress = Progress()
-    run = JobRun(case.catalog, runner, chosen, progress)
-    with shown(progress, quiet=as_json):
+    with shown(run.progress, quiet=as_json):
         if walk:
             job = run.scan(job.id, rehash=rehash, count_first=not as_json)
         else:
@@ -132,9 +129,9 @@ def rerun(
         raise CaseframeError(f"the stage {stage} cannot run here: {found.reason}")
     selected = conditions(where or [], stage)
     with (
-        stoppable(),
+        stoppable() as stop,
         open_case(case, settings) as opened,
-        closing(local_runner(settings)) as runner,
+        closing(local_runner(settings, stop)) as runner,
     ):
         job = opened.job(optional_source(source))
         check_source(job.source)
@@ -143,7 +140,8 @@ def rerun(
         if not as_json:
             typer.echo(f"{count:,} pictures to look at again")
         chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))
-        _run(opened, runner, job, chosen, walk=False, as_json=as_json)
+        run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
+        _run(opened, run, job, walk=False, as_json=as_json)
 
 
 def verify(
@@ -163,7 +161,7 @@ def verify(
     with open_case(case, settings) as opened:
         job = opened.job(optional_source(source))
         progress = Progress(phase="verify")
-        with stoppable(), closing(local_runner(settings)) as runner:
+        with stoppable() as stop, closing(local_runner(settings, stop)) as runner:
             verification = Verification(opened.catalog, runner, progress)
             with shown(progress, quiet=as_json):
                 for finding in verification.run(job):

@@ -79,7 +79,7 @@ def _rows(now: Progress) -> list[tuple[str, int, int | None, str]]:
         rows.append(("pictures again", now.stage_done, now.stage_total, shown_path))
     for name, states in now.stages.items():
         failed = states.get("failed", 0)  # type: ignore[call-overload]
-        total = sum(now.states.values()) or now.stage_total
+        total = now.total if now.phase == "scan" else now.stage_total or sum(states.values())
         rows.append((name, sum(states.values()), total, f"{failed} failed" if failed else ""))
     return rows
 

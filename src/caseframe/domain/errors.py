@@ -6,6 +6,7 @@ CaseframeError
 ├── CaseError             the case folder or its catalog cannot be used
 │   ├── CatalogBusy       another process holds the catalog longer than we wait
 │   └── CatalogAway       the database server does not answer; it may come back
+├── Stopped               somebody asked for an end; what was done is kept
 ├── NotFound              no picture, job or stage goes by that name
 ├── StageError            a stage met a picture that is its own but broken
 │   └── StageUnavailable  a stage cannot work here: a package or a model is missing
@@ -39,6 +40,13 @@ class CatalogBusy(CaseError):
 
 class CatalogAway(CaseError):
     """The database server does not answer now."""
+
+
+class Stopped(CaseframeError):
+    """The work was asked to stop, and did at a place where nothing is lost."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped; the same command goes on where it stopped")
 
 
 class NotFound(CaseframeError):

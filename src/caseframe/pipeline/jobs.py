@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from caseframe.catalog import evidence, jobs, recording, work
 from caseframe.catalog.database import Catalog
-from caseframe.domain.errors import CaseframeError, SourceError
+from caseframe.domain.errors import CaseframeError, SourceError, Stopped
 from caseframe.domain.work import JobState, Order, StageOutcome, TaskState
 from caseframe.pipeline.collect import Collector
 from caseframe.pipeline.plan import needs_reading, state_of_skipped
@@ -43,9 +43,11 @@ class JobRun:
         runner: Runner,
         stages: Sequence[Available],
         progress: Progress | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._catalog = catalog
         self._runner = runner
+        self._stop = stop
         self._chosen = stages
         self._versions = {a.stage.name: a.stage.version for a in stages}
         self._working = {a.stage.name: a.stage.version for a in stages if a.reason is None}
@@ -58,17 +60,14 @@ class JobRun:
         """Walk the source and do everything that is due; the job as it ended.
 
         `count_first` counts the source beside the work, so that progress knows the total.
-        Raises SourceError or CaseError, and marks the job failed; KeyboardInterrupt marks it
-        stopped.
+        Raises SourceError or CaseError, and marks the job failed; Stopped when `stop` said so, and
+        marks it stopped.
         """
         with self._running(job_id) as job:
             check_source(job.source)
             if count_first:
                 self._count(job.source)
-            collector = self._collector(job)
-            for outcome in self._runner.run(self._orders(job, rehash=rehash)):
-                collector.add(outcome)
-            collector.flush()
+            self._collect(job, self._orders(job, rehash=rehash))
             self._mark_missing(job)
             self._do_due(job)
         return self._job(job_id)
@@ -111,6 +110,9 @@ class JobRun:
         job = self._write(jobs.start_job, job_id, tuple(self._versions))
         try:
             yield job
+        except Stopped:
+            self._end(job_id, JobState.STOPPED)
+            raise
         except CaseframeError as error:
             # When the catalog itself is what failed, its own error is the one worth seeing.
             with suppress(CaseframeError):
@@ -124,6 +126,17 @@ class JobRun:
 
     def _end(self, job_id: str, state: JobState, reason: str | None = None) -> None:
         self._write(jobs.end_job, job_id, state, reason)
+
+    def _collect(self, job: jobs.Job, orders: Iterator[Order]) -> None:
+        """Have orders carried out and their outcomes written, what came before a stop too."""
+        collector = self._collector(job)
+        try:
+            for outcome in self._runner.run(orders):
+                collector.add(outcome)
+        except Stopped:
+            collector.flush()
+            raise
+        collector.flush()
 
     def _collector(self, job: jobs.Job) -> Collector:
         unavailable = [
@@ -149,6 +162,8 @@ class JobRun:
     def _orders(self, job: jobs.Job, *, rehash: bool) -> Iterator[Order]:
         entries = walk(job.source)
         while batch := list(islice(entries, _WALK_BATCH)):
+            if self._stop():
+                raise Stopped
             self.progress.seen += len(batch)
             yield from self._triage(job, batch, rehash=rehash)
 
@@ -240,12 +255,9 @@ class JobRun:
     def _do_due(self, job: jobs.Job) -> None:
         self._plan(job)
         self._write(work.retry_unavailable, self._working)
-        collector = self._collector(job)
         self.progress.phase = "stages"
         self.progress.stage_total = self._read(work.count_due, job.id, self._working)
-        for outcome in self._runner.run(self._due_orders(job)):
-            collector.add(outcome)
-        collector.flush()
+        self._collect(job, self._due_orders(job))
 
     def _plan(self, job: jobs.Job) -> None:
         """See to it that every picture has a task of every stage.

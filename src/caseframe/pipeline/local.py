@@ -14,7 +14,7 @@ import mmap
 import queue
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ from signal import SIGALRM, Signals
 
 from pebble import ProcessExpired, ProcessPool
 
-from caseframe.domain.errors import CaseframeError
+from caseframe.domain.errors import CaseframeError, Stopped
 from caseframe.domain.evidence import Examined, FileState
 from caseframe.domain.work import Order, Outcome
 from caseframe.pipeline import forkserver
@@ -32,6 +32,8 @@ from caseframe.stages.registry import load_registry
 _BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a batch
 _MOST = 16
 _BUNDLE_SECONDS = 0.04  # larger bundles cost less to send, but make progress jerky
+_STOP_SECONDS = 10
+_LOOK_UP_SECONDS = 0.2
 _STEPS = ("open", "header", "decode")
 
 
@@ -48,10 +50,14 @@ _Ended = tuple[list[_Flight], "Future[list[Answer]]"]
 
 
 class LocalRunner:
-    """`Runner` over processes of this machine."""
+    """`Runner` over processes of this machine.
 
-    def __init__(self, options: LocalOptions) -> None:
+    `stop` is asked several times a second whether to end.
+    """
+
+    def __init__(self, options: LocalOptions, stop: Callable[[], bool] = lambda: False) -> None:
         self._options = options
+        self._stop = stop
         names = load_registry(announce=False).names()
         self._steps = (*_STEPS, *names)
         self._capacity = options.workers * _BUNDLES_A_WORKER * _MOST
@@ -90,19 +96,28 @@ class LocalRunner:
                     self._send(bundle)
             if not self._out:
                 return
-            flights, future = self._ended.get()
+            flights, future = self._next_ended()
             self._out.discard(future)
             for flight, outcome in self._outcomes(flights, future):
                 free.append(flight.slot)
                 yield outcome
 
+    def _next_ended(self) -> _Ended:
+        while True:
+            if self._stop():
+                raise Stopped
+            with suppress(queue.Empty):
+                return self._ended.get(timeout=_LOOK_UP_SECONDS)
+
     def _abandon(self) -> None:
-        """Stop what is still out when nobody wants its outcomes any more."""
-        for future in list(self._out):
+        """Stop what is still out when nobody wants its outcomes any more.
+
+        Nothing is waited for: what still ends goes to the old queue, and with it.
+        """
+        for future in self._out:
             future.cancel()
-        while self._out:
-            _, future = self._ended.get()
-            self._out.discard(future)
+        self._out = set()
+        self._ended = queue.SimpleQueue()
 
     def _take(self, source: Iterator[Order], free: list[int]) -> list[_Flight]:
         wanted = min(max(1, int(_BUNDLE_SECONDS / self._pace)), _MOST, len(free))
@@ -121,8 +136,9 @@ class LocalRunner:
             future = self._pool.schedule(do_bundle, args=(work,), timeout=limit)
         except RuntimeError as error:
             raise CaseframeError(f"the workers cannot be started: {error}") from error
+        ended = self._ended
         self._out.add(future)
-        future.add_done_callback(lambda done: self._ended.put((bundle, done)))
+        future.add_done_callback(lambda done: ended.put((bundle, done)))
 
     def _outcomes(
         self, flights: list[_Flight], future: Future[list[Answer]]
@@ -172,7 +188,8 @@ class LocalRunner:
     def close(self) -> None:
         """Stop the workers at once; what they hold was not collected and will be done again."""
         self._pool.stop()
-        self._pool.join()
+        with suppress(TimeoutError):
+            self._pool.join(timeout=_STOP_SECONDS)
         with suppress(BufferError, ValueError):
             self._marks.close()
         with suppress(OSError):

@@ -15,7 +15,8 @@ class Runner(Protocol):
         """Take orders as room for them frees up; yield exactly one outcome for each.
 
         An order that kills or hangs its worker again and again ends as an outcome that says so.
-        Closing the iterator stops the work; what was not yielded was not done.
+        Closing the iterator stops the work; what was not yielded was not done. Raises Stopped
+        when the runner was asked to stop.
         """
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caseframe.stages.gazetteer_source import MISSING, source_files
+from caseframe.stages import gazetteer_source
 
 EARTH_RADIUS_KM = 6371.0088
 """Mean radius (2a + b)/3 of the earth: IUGG 1980, Moritz, "Geodetic Reference System 1980"."""
@@ -111,9 +111,9 @@ def load(cache: Path, sources: tuple[Path, Path] | None = None) -> Gazetteer:
     in the cache bears the digest of its sources, so other data never answer for these.
     Raises GazetteerError when the sources are absent or damaged.
     """
-    sources = sources if sources is not None else source_files()
+    sources = sources if sources is not None else gazetteer_source.source_files()
     if sources is None:
-        raise GazetteerError(MISSING)
+        raise GazetteerError(gazetteer_source.MISSING)
     try:
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     except OSError as error:

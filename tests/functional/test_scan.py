@@ -11,7 +11,8 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -421,30 +422,57 @@ def test_two_scans_at_once_give_one_row_a_task(
     assert status.json["stages"]["similar"]["found"] == 401
 
 
+@contextmanager
+def volume(folder: Path, options: str) -> Iterator[Path]:
+    """A small file system of its own; the test is skipped where none can be mounted."""
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(words, check=False, capture_output=True).returncode:
+        pytest.skip("no volume can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def remount(folder: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
+
+
+def test_a_read_only_case_folder_is_one_line(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    with volume(tmp_path / "volume", "size=30m") as small:
+        assert cli("scan", pictures, "--case", small / "case", "--stages", FAST).status == 0
+        remount(small, "ro")
+        for case in (small / "case", small / "other"):
+            done = cli("scan", pictures, "--case", case, "--stages", FAST)
+            assert done.status == 1
+            assert len(done.err.splitlines()) == 1
+            assert "cannot be" in done.err
+
+
+def test_a_read_only_source(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    """R15: evidence on a medium that cannot be written is scanned like any other."""
+    with volume(tmp_path / "volume", "size=30m") as medium:
+        shutil.copytree(pictures, medium / "pictures")
+        remount(medium, "ro")
+        done = cli("scan", medium / "pictures", "--case", tmp_path / "case", "--json")
+        assert done.json["states"]["picture"] == 12
+        assert cli("verify", "--case", tmp_path / "case", "--strict").status == 0
+
+
 def test_a_full_disk_is_said_and_the_scan_goes_on_when_there_is_room(
     cli: Cli, many: Path, tmp_path: Path
 ) -> None:
-    """R9, on a volume of three megabytes; where none can be mounted, by the size of files."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip("no volume can be mounted here")
-    try:
+    """R9, on a volume of three megabytes."""
+    with volume(tmp_path / "small", "size=3m") as small:
         full = cli("scan", many, "--case", small / "case", "--stages", FAST)
         assert full.status == 1
         assert "no room left" in full.err
         assert len([line for line in full.err.splitlines() if "caseframe:" in line]) == 1
-        subprocess.run(["mount", "-o", "remount,size=60m", str(small)], check=True)
+        remount(small, "size=60m")
         assert cli("scan", many, "--case", small / "case", "--stages", FAST).status == 0
         cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST)
         assert rows(cli, small / "case") == rows(cli, tmp_path / "whole")
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
 
 
 def test_a_case_folder_that_cannot_be_written_is_one_line(

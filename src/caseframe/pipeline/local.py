@@ -30,8 +30,8 @@ from caseframe.pipeline.process import ENDED, FIRST, Answer, LocalOptions, do_bu
 from caseframe.stages.registry import load_registry
 
 _BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a batch
-_MOST = 16
-_BUNDLE_SECONDS = 0.04  # larger bundles cost less to send, but make progress jerky
+_MOST = 32
+_BUNDLE_SECONDS = 0.1  # larger bundles cost less to send, but make progress jerky
 _STOP_SECONDS = 10
 _LOOK_UP_SECONDS = 0.2
 _STEPS = ("open", "header", "decode")

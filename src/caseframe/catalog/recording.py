@@ -7,7 +7,6 @@ outcome that arrives twice, or again after a crash, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -20,7 +19,7 @@ from caseframe.catalog.tables import (
     problems,
     thumbnails,
 )
-from caseframe.domain.evidence import PICTURE_STATES, SCAN, Digests, FileState, path_text
+from caseframe.domain.evidence import PICTURE_STATES, SCAN, Digests, path_text
 from caseframe.domain.text import storable
 from caseframe.domain.work import Outcome
 
@@ -37,23 +36,14 @@ _FILE_KEYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """How a file ended, for progress: its path and state."""
-
-    path: bytes
-    state: FileState
-
-
-def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> list[Recorded]:
+def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> None:
     """Write a batch of outcomes of one job; the caller owns the transaction."""
     ingested = [o for o in outcomes if o.order.ingest and o.examined is not None]
     ids, old = _images(connection, ingested)
     old |= {o.order.image_id for o in outcomes if o.order.image_id is not None}
-    recorded = _files(connection, job, ingested, ids)
+    _files(connection, job, ingested, ids)
     pairs = [(_image_id(o, ids), o) for o in outcomes]
     record_stages(connection, [(i, s) for i, o in pairs if i is not None for s in o.stages], old)
-    return recorded
 
 
 def _image_id(outcome: Outcome, ids: Mapping[bytes, int]) -> int | None:
@@ -152,14 +142,13 @@ def _files(
     job: str,
     outcomes: list[Outcome],
     ids: Mapping[bytes, int],
-) -> list[Recorded]:
+) -> None:
     if not outcomes:
-        return []
+        return
     known = _states(connection, [o for o in outcomes if o.already_known])
     rows = [_file_row(job, o, ids, known) for o in outcomes]
     upsert(connection, files, rows, update=_FILE_KEYS)
     _notes(connection, job, outcomes)
-    return [Recorded(row["path"], FileState(row["state"])) for row in rows]
 
 
 def _states(connection: Connection, outcomes: list[Outcome]) -> dict[bytes, tuple[str, str | None]]:
@@ -198,12 +187,12 @@ def _file_row(
 
 
 def _notes(connection: Connection, job: str, outcomes: list[Outcome]) -> None:
-    paths = [o.order.path for o in outcomes]
-    query = select(files.c.path, files.c.id).where(files.c.job_id == job, files.c.path.in_(paths))
     noted = {o.order.path: o.examined.notes for o in outcomes if o.examined and o.examined.notes}
     again = any(o.order.file_id is not None for o in outcomes)
     if not noted and not again:
         return
+    paths = [o.order.path for o in outcomes]
+    query = select(files.c.path, files.c.id).where(files.c.job_id == job, files.c.path.in_(paths))
     ids = {bytes(path): number for path, number in connection.execute(query)}
     connection.execute(
         delete(problems).where(problems.c.file_id.in_(ids.values()), problems.c.stage == SCAN)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from caseframe.catalog import jobs, lookup, records
 from caseframe.cli.assemble import Case, keep_out_of_source, open_case, settings_for
@@ -94,67 +95,62 @@ def show(
     with open_case(case, settings_for()) as opened:
         job = opened.job(optional_source(source))
         with opened.catalog.read() as connection:
-            ids = _find(opened, job, what)
+            ids = _find(connection, job, what)
             found = records.records_of(connection, ids)
-        if as_json:
-            for record in found:
-                typer.echo(json.dumps(record))
-            return
-        print_card(_card(opened, job, found[0], ids))
+            if as_json:
+                for record in found:
+                    typer.echo(json.dumps(record))
+            else:
+                print_card(_card(connection, job, found[0], ids[0]))
 
 
-def _find(case: Case, job: jobs.Job, what: str) -> list[int]:
+def _find(connection: Connection, job: jobs.Job, what: str) -> list[int]:
     """Ids of the files meant by a path (absolute, or below the source) or a hexadecimal digest."""
-    with case.catalog.read() as connection:
-        if len(what) in {32, 40, 64}:
-            try:
-                digest = bytes.fromhex(what)
-            except ValueError:
-                digest = b""
-            if digest and (found := lookup.find_by_digest(connection, digest)):
-                return found
-        exact = os.fsencode(what)
-        absolute = os.path.abspath(exact)
-        below = os.path.relpath(absolute, job.source)
-        for path in (exact, below):
-            number = lookup.find_by_path(connection, job.id, path)
-            if number is not None:
-                return [number]
+    if len(what) in {32, 40, 64}:
+        try:
+            digest = bytes.fromhex(what)
+        except ValueError:
+            digest = b""
+        if digest and (found := lookup.find_by_digest(connection, digest)):
+            return found
+    exact = os.fsencode(what)
+    below = os.path.relpath(os.path.abspath(exact), job.source)
+    for path in (exact, below):
+        number = lookup.find_by_path(connection, job.id, path)
+        if number is not None:
+            return [number]
     raise NotFound(
         f"nothing in the case answers to {what}; give a path below {path_text(job.source)}, "
         "or a whole SHA-256"
     )
 
 
-def _card(case: Case, job: jobs.Job, record: records.Record, ids: list[int]) -> Card:
-    with case.catalog.read() as connection:
-        image = lookup.image_of(connection, ids[0])
-        same: list[str] = []
-        near: list[tuple[int, str]] = []
-        if image is not None:
-            same = [path_text(o.path) for o in lookup.occurrences(connection, [image], job.id)]
-        if image is not None and record["pdq"]:
-            near = _near(case, job, image, bytes.fromhex(record["pdq"]))
+def _card(connection: Connection, job: jobs.Job, record: records.Record, file_id: int) -> Card:
+    image = lookup.image_of(connection, file_id)
+    same: list[str] = []
+    near: list[tuple[int, str]] = []
+    if image is not None:
+        same = [path_text(o.path) for o in lookup.occurrences(connection, [image], job.id)]
+    if image is not None and record["pdq"]:
+        near = _near(connection, job, image, bytes.fromhex(record["pdq"]))
     return Card(record, [path for path in same if path != record["path"]], near)
 
 
-def _near(case: Case, job: jobs.Job, image: int, bits: bytes) -> list[tuple[int, str]]:
+def _near(connection: Connection, job: jobs.Job, image: int, bits: bytes) -> list[tuple[int, str]]:
     """(distance, path) of the job's pictures that look like this one, nearest first."""
-    with case.catalog.read() as connection:
-        rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
-        if not rows:
-            return []
-        distance = twins.distances(twins.pack([b for _, b in rows]), bits)
-        near = {
-            number: int(away)
-            for (number, _), away in zip(rows, distance, strict=True)
-            if away <= twins.NEAR and number != image
-        }
-        found = [
-            (near[o.image_id], path_text(o.path))
-            for o in lookup.occurrences(connection, list(near), job.id)
-        ]
-    return sorted(found)
+    rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
+    if not rows:
+        return []
+    distance = twins.distances(twins.pack([b for _, b in rows]), bits)
+    near = {
+        number: int(away)
+        for (number, _), away in zip(rows, distance, strict=True)
+        if away <= twins.NEAR and number != image
+    }
+    return sorted(
+        (near[o.image_id], path_text(o.path))
+        for o in lookup.occurrences(connection, list(near), job.id)
+    )
 
 
 def duplicates(

@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caseframe.stages.similar import SIDE
+
 Matrix = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 
-_SIDE = 256  # what the stage asks for
 _REFERENCE_SIDE = 512  # the reference tool resizes to 512 x 512 before it hashes
 _GRID = 64
 _TERMS = 16
@@ -54,7 +55,7 @@ def _reference_tent() -> npt.NDArray[np.float64]:
     return _tent(_REFERENCE_SIDE)
 
 
-@lru_cache(maxsize=_SIDE)
+@lru_cache(maxsize=SIDE)
 def _reduction(size: int) -> Matrix:
     return np.ascontiguousarray(
         _reference_tent() @ _enlarge(size, _REFERENCE_SIDE), dtype=np.float32

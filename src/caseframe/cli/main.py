@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import typer
 
 from caseframe import __version__
-from caseframe.domain.errors import CaseframeError, UsageError
+from caseframe.domain.errors import CaseframeError, Stopped, UsageError
 from caseframe.pipeline import forkserver
 
 app = typer.Typer(
@@ -77,10 +77,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except CaseframeError as error:
         sys.exit(_say(str(error), 1))
     except KeyboardInterrupt:  # outside of long work, which says it in words of its own
-        sys.exit(_say("stopped", 1))
+        sys.exit(_say(str(Stopped()), 1))
     except SystemExit as end:
         if end.code == _INTERRUPTED:
-            sys.exit(_say("stopped", 1))
+            sys.exit(_say(str(Stopped()), 1))
         raise
     sys.exit(0)
 

@@ -7,12 +7,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DESCRIBE := $(VENV)/.describe
+# PyTorch has one build for each kind of accelerator, each with its own digest and companions: pip
+# takes the one that its index offers, so it stands apart from constraints.txt.
+TORCH := torch==2.13.0
+TORCH_OWN := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cublas \
+	cuda-cccl cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse \
+	cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 DEMO := build/demo-pictures
 SOURCE ?=
 CASE ?= $(if $(SOURCE),case,build/demo-case)
 PYTEST_ARGS ?=
 
-.PHONY: run test lint format bench constraints docs clean
+.PHONY: run describe test lint format bench constraints docs clean
 
 run: $(READY)
 ifeq ($(SOURCE),)
@@ -25,7 +32,7 @@ else
 	@$(BIN)/caseframe scan "$(SOURCE)" --case "$(CASE)"
 endif
 
-test: $(READY)
+test: $(READY) $(DESCRIBE)
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: $(READY)
@@ -38,7 +45,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)
+bench: $(READY) $(DESCRIBE)
 	$(BIN)/python -m bench
 
 docs: $(READY)
@@ -54,8 +61,16 @@ $(READY): constraints.txt pyproject.toml
 
 # Needs uv (a development tool); writes no address of any package index.
 constraints:
-	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet -o constraints.txt
+	echo "$(TORCH)" | uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --overrides - \
+		$(foreach name,$(TORCH_OWN),--no-emit-package $(name)) -o constraints.txt
+
+# What captions need beside the pinned packages (the extra caseframe[describe]).
+describe: $(DESCRIBE)
+
+$(DESCRIBE): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist

@@ -79,6 +79,68 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_cache_dir("caseframe")),
         description="Folder for what is made once from installed packages, such as face models.",
     )
+    models_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("caseframe")) / "models",
+        description="Folder of the installed captioning models (caseframe models).",
+    )
+    models_download: bool = Field(
+        False,
+        description="Let describe and serve-vision download a missing model; otherwise only "
+        "`caseframe models pull` does.",
+    )
+    describe_with: str = Field(
+        "auto", pattern="^(auto|BLIP|BLIP_QUANTIZED|FACTS)$",
+        description="How pictures are described where nobody says it: BLIP, BLIP_QUANTIZED, FACTS, "
+        "or auto, which is BLIP where a model is installed and FACTS where none is.",
+    )  # fmt: skip
+    blip_model: str | None = Field(
+        None,
+        description="The installed model that the names BLIP and BLIP_QUANTIZED stand for; "
+        "without it blip-base, else blip-large, else the one that was imported.",
+    )
+    vision_device: str = Field(
+        "auto", pattern="^(auto|cpu|cuda(:[0-9]+)?)$",
+        description="Where captioning models run: cpu, cuda, cuda:1, or auto.",
+    )  # fmt: skip
+    vision_precision: str = Field(
+        "auto", pattern="^(auto|float32|bfloat16|float16)$",
+        description="Arithmetic of BLIP; auto takes what is fast on the device.",
+    )  # fmt: skip
+    vision_threads: int = Field(
+        0, ge=0, le=1024,
+        description="Threads of the captioning model on a CPU; 0 takes all cores.",
+    )  # fmt: skip
+    caption_tokens: int = Field(20, ge=1, le=512, description="Most tokens of a caption.")
+    caption_beams: int = Field(
+        1, ge=1, le=16, description="Beams of the search for a caption; 1 is greedy."
+    )
+    caption_batch: int = Field(
+        8, ge=1, le=256, description="Pictures that the captioning model takes together at most."
+    )
+    vision_address: str | None = Field(
+        None,
+        description="host:port of a vision service (caseframe serve-vision) that writes the "
+        "descriptions; without it a process of our own does.",
+    )
+    vision_at_work: int = Field(
+        16, ge=1, le=1024, description="Pictures that the vision service works on at once."
+    )
+    vision_seconds: float = Field(
+        60.0, gt=0,
+        description="How long a caller of the vision service waits for a description, in seconds.",
+    )  # fmt: skip
+    vision_image_bytes: int = Field(
+        64_000_000, ge=1, description="Largest picture that the vision service takes."
+    )
+    vision_tls_ca: Path | None = Field(
+        None,
+        description="PEM file of the authority that the other side's certificate must come from; "
+        "the vision service then asks its clients for one (mutual TLS).",
+    )
+    vision_tls_cert: Path | None = Field(
+        None, description="PEM file of our certificate chain towards the vision service's other side."
+    )
+    vision_tls_key: Path | None = Field(None, description="PEM file of that certificate's key.")
     log_level: str = Field(
         "warning", pattern="(?i)^(debug|info|warning|error)$",
         description="Least level of log lines on standard error: debug, info, warning or error.",

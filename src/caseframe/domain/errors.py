@@ -10,6 +10,7 @@ CaseframeError
 ├── NotFound              no picture, job or stage goes by that name
 ├── StageError            a stage met a picture that is its own but broken
 │   └── StageUnavailable  a stage cannot work here: a package or a model is missing
+├── ModelUnavailable      a model for descriptions is not installed, or its files are damaged
 ├── PictureError          a picture cannot be decoded
 │   └── OverLimit         decoding it would take more than the limits allow
 └── ReadError             the bytes of a file cannot be had
@@ -59,6 +60,10 @@ class StageError(CaseframeError):
 
 class StageUnavailable(StageError):
     """The stage cannot run on this machine; the message says what to install."""
+
+
+class ModelUnavailable(CaseframeError):
+    """The model cannot be used; the message names the command that mends it."""
 
 
 class PictureError(CaseframeError):

@@ -1,0 +1,1 @@
+"""Who may come in: users, sessions, tokens, mail, sign-in at other providers."""

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         "the vision service then asks its clients for one (mutual TLS).",
     )
     vision_tls_cert: Path | None = Field(
-        None, description="PEM file of our certificate chain towards the vision service's other side."
+        None, description="PEM file of the certificate chain that we show the other side."
     )
     vision_tls_key: Path | None = Field(None, description="PEM file of that certificate's key.")
     log_level: str = Field(

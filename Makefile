@@ -1,6 +1,6 @@
 # Every target works from a fresh clone with nothing but Python 3.11+ and make.
-#   make run                draw the demo pictures and scan them
-#   make run SOURCE=/path   scan your own folder (it is only read); the case goes to ./case
+#   make run                draw the demo pictures, scan them, and show them in the browser
+#   make run SOURCE=/path   the same with your own folder (it is only read); the case goes to ./case
 #   make test | lint | bench
 
 PYTHON ?= python3
@@ -16,23 +16,40 @@ TORCH_OWN := torch triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix
 	cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 DEMO := build/demo-pictures
 SOURCE ?=
+PORT ?= 3000
+UI := src/caseframe/web/static/vendor/LICENSES.txt
 CASE ?= $(if $(SOURCE),case,build/demo-case)
 PYTEST_ARGS ?=
 
-.PHONY: run describe test lint format bench constraints docs clean
+.PHONY: run case ui screenshots describe test lint format bench constraints docs proto clean
 
-run: $(READY)
+run: case
+	@$(BIN)/caseframe serve --case "$(CASE)" --sources "$(if $(SOURCE),$(SOURCE),$(DEMO))" --port $(PORT)
+
+case: $(READY) $(UI)
 ifeq ($(SOURCE),)
 	@mkdir -p build
 	@$(BIN)/caseframe demo $(DEMO)
 	@$(BIN)/caseframe scan $(DEMO) --case $(CASE)
 	@echo
 	@$(BIN)/caseframe show "Holidays/2016 Chamonix/DSC_0412.JPG" --case $(CASE)
+	@echo
 else
 	@$(BIN)/caseframe scan "$(SOURCE)" --case "$(CASE)"
 endif
 
-test: $(READY) $(DESCRIBE)
+# Browser libraries, bundled from package-lock.json; needs Node.js 20 or newer.
+$(UI): package-lock.json ui/build.mjs ui/icons.json
+	@command -v npm >/dev/null || { echo "Node.js 20 or newer is needed to bundle the pages' libraries: install it, then run make again"; exit 1; }
+	npm ci --ignore-scripts --no-audit --no-fund --silent
+	node ui/build.mjs
+
+ui: $(UI)
+
+screenshots: $(READY) $(UI)
+	$(BIN)/python -m docs.screenshots
+
+test: $(READY) $(DESCRIBE) $(UI)
 	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 lint: $(READY)
@@ -50,6 +67,11 @@ bench: $(READY) $(DESCRIBE)
 
 docs: $(READY)
 	$(BIN)/python -m docs.generate
+
+# The messages of the gRPC contracts, as Python.
+proto: $(READY)
+	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=src/caseframe/vision \
+		--pyi_out=src/caseframe/vision proto/computer_vision.proto
 
 # All packages come from constraints.txt with their hashes; then the project itself, without any.
 $(READY): constraints.txt pyproject.toml

@@ -6,14 +6,27 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bench import faces, growth, ingest, rescan
+from bench import (
+    captions,
+    catalog_size,
+    describe_http,
+    faces,
+    growth,
+    ingest,
+    rescan,
+    vision_service,
+)
 from bench.report import Report
 
 ALL: dict[str, Callable[[Report], None]] = {
     "ingest": ingest.bench,
     "rescan": rescan.bench,
     "growth": growth.bench,
+    "catalog-size": catalog_size.bench,
     "faces": faces.bench,
+    "captions": captions.bench,
+    "vision": vision_service.bench,
+    "describe-http": describe_http.bench,
 }
 
 

@@ -13,7 +13,7 @@ from caseframe.cli.main import build
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import TaskState
 from caseframe.settings import Settings
-from caseframe.stages.registry import load_registry
+from caseframe.stages.registry import load_stages
 
 _HERE = Path(__file__).parent
 _MADE = "<!-- Made from the code by `make docs`; change it there. -->\n"
@@ -70,7 +70,7 @@ def stages() -> str:
             ", ".join(f"`{base}`" for base in a.stage.after) or "nothing",
             " ".join((type(a.stage).__doc__ or "").split()),
         )
-        for a in load_registry(announce=False).stages
+        for a in load_stages().stages
         if a.source == "caseframe"
     ]
     heads = ("Name", "Title", "Version", "Needs", "After", "What it does")

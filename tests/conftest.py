@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from tests.support import postgresql
 from tests.support.cli import Ran, run
@@ -14,6 +17,11 @@ from tests.support.cli import Ran, run
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
 from caseframe.pipeline.local import LocalRunner
 from caseframe.pipeline.process import LocalOptions
+from caseframe.stages.stage import StageContext
+
+if TYPE_CHECKING:  # the fixtures of the web import it themselves: most tests do without
+    from playwright.sync_api import Browser, Page
+    from tests.support.web import WebServer
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 Cli = Callable[..., Ran]
@@ -63,6 +71,74 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]
 @pytest.fixture(scope="session")
 def runner(cache: Path) -> Iterator[LocalRunner]:
     """One pool of real worker processes for all tests of this process."""
-    made = LocalRunner(LocalOptions(workers=2, cache=cache, worker_memory=1_500_000_000))
+    made = LocalRunner(
+        LocalOptions(workers=2, context=StageContext(cache), worker_memory=1_500_000_000)
+    )
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of pictures that the web servers of the tests have as their sources."""
+    from tests.support.web import make_pictures  # noqa: PLC0415
+
+    return make_pictures(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="session")
+def web(
+    tmp_path_factory: pytest.TempPathFactory, pictures: Path, cache: Path
+) -> Iterator[WebServer]:
+    """One running server for all tests of this process: make people and jobs of your own."""
+    from tests.support.web import web_server  # noqa: PLC0415
+
+    case = tmp_path_factory.mktemp("web") / "case"
+    with web_server(case, pictures, cache, access_token_minutes=1440) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def scanned(web: WebServer) -> str:
+    """The id of a job over all pictures that is done; it belongs to the administrator."""
+    return web.job(web.administrator, name="Everything", run=True)
+
+
+@pytest.fixture
+def fresh_web(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[Callable[..., WebServer]]:
+    """Start a server of one's own with settings: `fresh_web(sign_up="open")`."""
+    from tests.support.web import web_server  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        yield lambda **given: stack.enter_context(
+            web_server(tmp_path / "case", pictures, cache, **given)
+        )
+
+
+@pytest.fixture
+def signed_in(web: WebServer) -> Callable[..., httpx.Client]:
+    """`signed_in("viewer")`: a client of somebody new with that role."""
+    return lambda role="examiner": web.client(web.account(role))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium. Without one the test is skipped; in CI that is a failure."""
+    from tests.support.web import chromium  # noqa: PLC0415
+
+    with chromium() as found:
+        if found is None:
+            reason = "no Chromium is installed; the tests in a browser need one"
+            if os.environ.get("CI"):
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield found
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a browser that nobody used before. `web.let_in(page.context, person)` signs in."""
+    with browser.new_context(locale="en-GB") as context:
+        made = context.new_page()
+        made.set_default_timeout(30_000)
+        yield made

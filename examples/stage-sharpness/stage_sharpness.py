@@ -40,7 +40,7 @@ class SharpnessStage:
     after: tuple[str, ...] = ()
     result: type[StageResult] = SharpnessResult
 
-    def missing(self) -> str | None:
+    def missing(self, context: StageContext) -> str | None:
         """OpenCV comes with Caseframe, so nothing is ever missing."""
         return None
 

@@ -6,11 +6,12 @@ Sources, the first that says something wins: command line, environment (`CASEFRA
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,9 +19,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from caseframe.domain.access import Role
 from caseframe.domain.errors import UsageError
+from caseframe.domain.people import SignUpPolicy
+from caseframe.domain.providers import Provider
 
 CONFIG_FILE = "caseframe.toml"
+_PREFIX = "CASEFRAME_"
+_SECRETIVE = {"catalog_url", "oauth_providers"}
 
 
 def _workers() -> int:
@@ -30,7 +36,7 @@ def _workers() -> int:
 class Settings(BaseSettings):
     """Every setting, its default and what it does."""
 
-    model_config = SettingsConfigDict(env_prefix="CASEFRAME_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
 
     catalog_url: str | None = Field(
         None,
@@ -51,9 +57,10 @@ class Settings(BaseSettings):
         1536, ge=0,
         description="Memory that one worker may allocate, in MB (10^6 bytes); 0 sets no limit.",
     )  # fmt: skip
-    worker_pictures: int = Field(
-        5000, ge=0,
-        description="Pictures after which a worker is replaced by a fresh one; 0 keeps it.",
+    worker_bundles: int = Field(
+        500, ge=0,
+        description="Bundles (of 1 to 32 pictures, about 0.1 s of work) after which a worker is "
+        "replaced by a fresh one; 0 keeps it.",
     )  # fmt: skip
     min_file_bytes: int = Field(
         0, ge=0, description="Pictures in smaller files are recorded and not looked into."
@@ -83,6 +90,10 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_data_dir("caseframe")) / "models",
         description="Folder of the installed captioning models (caseframe models).",
     )
+    models_url: str = Field(
+        "https://huggingface.co", pattern="^https?://",
+        description="Where `caseframe models pull` fetches models: the hub, or a mirror of it.",
+    )  # fmt: skip
     models_download: bool = Field(
         False,
         description="Let describe and serve-vision download a missing model; otherwise only "
@@ -141,11 +152,92 @@ class Settings(BaseSettings):
         None, description="PEM file of the certificate chain that we show the other side."
     )
     vision_tls_key: Path | None = Field(None, description="PEM file of that certificate's key.")
+    public_url: str | None = Field(
+        None, pattern="^https?://[^/?#]+(/[^?#]*)?$",
+        description="Address that people reach this server at, for links in mails; without it the "
+        "address that serve listens on.",
+    )  # fmt: skip
+    sign_up: SignUpPolicy = Field(
+        SignUpPolicy.INVITED,
+        description="Who may make an account: open to all, invited people only, or closed.",
+    )
+    sign_up_role: Role = Field(
+        Role.VIEWER, description="Role of people who made their account without an invitation."
+    )
+    access_token_minutes: int = Field(
+        15, ge=1, le=1440, description="How long an access token is good, in minutes."
+    )
+    refresh_token_hours: int = Field(
+        24, ge=1, le=8760,
+        description="How long somebody who does nothing stays signed in, in hours.",
+    )  # fmt: skip
+    token_secret: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 characters that signs tokens, the same for all "
+        "services; without one, the case folder holds one of its own.",
+    )
+    token_secret_file: Path | None = Field(None, description="File that holds token_secret.")
+    mail_from: str = Field(
+        "Caseframe <caseframe@localhost>", description="Sender of the mails that Caseframe writes."
+    )
+    smtp_host: str | None = Field(
+        None,
+        description="Mail server; without one every mail becomes a file in the case's outbox.",
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_tls: str = Field(
+        "starttls", pattern="^(none|starttls|tls)$",
+        description="Protection of the way to the mail server: starttls, tls (from the start, "
+        "usually port 465) or none.",
+    )  # fmt: skip
+    smtp_ca: Path | None = Field(
+        None, description="PEM file of the private authority behind the mail server's certificate."
+    )
+    smtp_user: str | None = Field(None, description="User name at the mail server.")
+    smtp_password: SecretStr | None = Field(None, description="Password of smtp_user.")
+    smtp_password_file: Path | None = Field(None, description="File that holds smtp_password.")
+    oauth_providers: tuple[Provider, ...] = Field(
+        (),
+        description="Other providers to sign in with, as JSON or TOML tables; see the page on "
+        "accounts.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses or networks of proxies in front of this server, whose "
+        "X-Forwarded-For is believed.",
+    )
+    max_body_bytes: int = Field(
+        256_000_000, ge=1_000_000, description="Largest request with pictures in it."
+    )
+    max_parts: int = Field(
+        100, ge=1, le=10_000, description="Most pictures and fields in one request."
+    )
+    anonymous_calls: int = Field(
+        3, ge=0, description="Descriptions an hour for each address without an account."
+    )
+    tile_url: str | None = Field(
+        None,
+        description="Template of a tile server for maps, such as "
+        "https://tiles.example.org/{z}/{x}/{y}.png; then the places that people look at leave "
+        "this machine. Without it maps come from the bundled outlines.",
+    )
     log_level: str = Field(
         "warning", pattern="(?i)^(debug|info|warning|error)$",
         description="Least level of log lines on standard error: debug, info, warning or error.",
     )  # fmt: skip
     log_json: bool = Field(False, description="Log lines as JSON, one event a line.")
+
+    def environment(self) -> dict[str, str]:
+        """All that was set, as the environment of a child process that stands in another folder.
+
+        Secrets are left out, and settings that may hold one: no child of ours needs them.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set - _SECRETIVE}
+        return {
+            f"{_PREFIX}{name.upper()}": _as_variable(value)
+            for name, value in given.items()
+            if value is not None and not isinstance(value, SecretStr)
+        }
 
     @classmethod
     def settings_customise_sources(
@@ -159,6 +251,13 @@ class Settings(BaseSettings):
         """Command line, environment, TOML file; nothing else."""
         file = Path(os.environ.get("CASEFRAME_CONFIG", CONFIG_FILE))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+
+def _as_variable(value: object) -> str:
+    """A value as `Settings` reads it from an environment variable."""
+    if isinstance(value, Path):
+        return str(value.absolute())
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
 
 
 def load_settings(**given: object) -> Settings:

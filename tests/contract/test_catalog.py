@@ -366,3 +366,13 @@ def test_examined_without_digests_is_a_file_and_no_image(catalog: Catalog, job: 
     write(catalog, job, outcome(b"a", b"a").__class__(outcome(b"a").order, lost))
     assert rows(catalog, images) == []
     assert rows(catalog, files)[0]["reason"] == "gone"
+
+
+def test_what_a_stage_said_under_a_field(catalog: Catalog, job: str) -> None:
+    said = Facts(texts=(Text("facts", "A scan."), Text("other", "x"), Text("facts", "B.")))
+    write(catalog, job, outcome(b"a", b"a", done("facts", facts=said), done("exif")))
+    with catalog.read() as connection:
+        (image,) = connection.scalars(select(images.c.id))
+        assert lookup.text_of(connection, image, "facts", "facts") == "A scan."
+        assert lookup.text_of(connection, image, "exif", "facts") is None
+        assert lookup.text_of(connection, image + 1, "facts", "facts") is None

@@ -113,30 +113,35 @@ from pathlib import Path
 from caseframe.domain.work import Order
 from caseframe.pipeline.local import LocalRunner
 from caseframe.pipeline.process import LocalOptions
+from caseframe.stages.stage import StageContext
 
 if __name__ == "__main__":
     folder, stages = Path(sys.argv[1]), tuple(sys.argv[2].split(","))
-    runner = LocalRunner(LocalOptions(workers=2, picture_seconds=2.0, cache=Path(sys.argv[3]),
+    runner = LocalRunner(LocalOptions(workers=2, picture_seconds=2.0,
+                                      context=StageContext(Path(sys.argv[3])),
+                                      together=int(sys.argv[4]),
                                       worker_memory=600_000_000))
     orders = [Order(os.fsencode(folder), os.fsencode(f.name), stages)
               for f in sorted(folder.iterdir())]
     for outcome in runner.run(orders):
         print(json.dumps({"path": os.fsdecode(outcome.order.path),
                           "state": outcome.examined.state,
-                          "stages": {s.stage: [s.state, s.reason, s.attempts]
+                          "stages": {s.stage: [s.state, s.reason, s.attempts, s.payload]
                                      for s in outcome.stages}}))
     runner.close()
 """
 
 
-def harness(folder: Path, stages: str, cache: Path, packages: Path) -> dict[str, dict[str, list]]:  # type: ignore[type-arg]
+def harness(
+    folder: Path, stages: str, cache: Path, packages: Path, together: int = 1
+) -> dict[str, dict[str, list]]:  # type: ignore[type-arg]
     """Run a pool with plug-in stages in a process of its own; results by path."""
     import json  # noqa: PLC0415
 
     script = packages / "harness.py"
     script.write_text(textwrap.dedent(HARNESS))
     done = subprocess.run(
-        [sys.executable, str(script), str(folder), stages, str(cache)],
+        [sys.executable, str(script), str(folder), stages, str(cache), str(together)],
         capture_output=True,
         text=True,
         env=environment(cache, PYTHONPATH=str(packages)),
@@ -170,13 +175,13 @@ def test_a_stage_that_kills_or_hangs_costs_that_picture_alone(
     victim = folder / "13.jpg"
     victim.write_bytes(victim.read_bytes() + b"poison")
     found = harness(folder, f"exif,similar,{name}", cache, packages)
-    state, reason, attempts = found["13.jpg"].pop(name)
+    state, reason, attempts, _ = found["13.jpg"].pop(name)
     assert (state, attempts) == ("failed", 3)
     assert words in reason
     assert "3 times" in reason
     others = [s for stages in found.values() for s in stages.values()]
     assert len(others) == 30 * 3 - 1
-    assert {state for state, _, _ in others} == {"done"}
+    assert {state for state, *_ in others} == {"done"}
 
 
 @pytest.mark.parametrize(
@@ -201,11 +206,48 @@ def test_what_a_stage_may_answer(
 
 def test_two_runners_at_once_do_not_meet(folder: Path, cache: Path, runner: LocalRunner) -> None:
     from caseframe.pipeline.process import LocalOptions  # noqa: PLC0415
+    from caseframe.stages.stage import StageContext  # noqa: PLC0415
 
-    other = LocalRunner(LocalOptions(workers=1, cache=cache))
+    other = LocalRunner(LocalOptions(workers=1, context=StageContext(cache)))
     try:
         first, second = runner.run(orders(folder)), other.run(orders(folder))
         pairs = list(zip(first, second, strict=True))
     finally:
         other.close()
     assert len(pairs) == 30
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "signal SIGSEGV"),
+        ("time.sleep(600)", "longer than 2 s"),
+    ],
+)
+def test_a_batch_that_dies_of_one_picture_costs_that_picture_alone(
+    folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory, body: str, words: str
+) -> None:
+    packages = tmp_path_factory.mktemp("packages")
+    plugins.install_batch(packages, "many", f"if b'poison' in data:\n    {body}")
+    victim = folder / "13.jpg"
+    victim.write_bytes(victim.read_bytes() + b"poison")
+    found = harness(folder, "similar,many", cache, packages, together=4)
+    state, reason, attempts, _ = found["13.jpg"].pop("many")
+    assert (state, attempts) == ("failed", 3)
+    assert words in reason
+    others = [s for stages in found.values() for s in stages.values()]
+    assert len(others) == 30 * 2 - 1
+    assert {state for state, *_ in others} == {"done"}
+
+
+def test_a_batch_stage_sees_pictures_together_and_each_keeps_its_own_answer(
+    folder: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    packages = tmp_path_factory.mktemp("packages")
+    plugins.install_batch(packages, "many", "pass")
+    found = harness(folder, "exif,many", cache, packages, together=5)
+    for name, stages in found.items():
+        size = (folder / name).stat().st_size
+        assert f"{size} bytes" in stages["many"][3]
+    together = {stages["many"][3].split(",")[0] for stages in found.values()}
+    assert any("one of 5" in words for words in together)

@@ -48,7 +48,7 @@ def test_hundreds_of_broken_files(cli: Cli, tmp_path: Path) -> None:
         assert line["sha256"]
         if line["state"] in {"picture", "corrupt", "over-limit"}:
             assert set(line["stages"].values()) <= {"done", "failed"}
-            assert set(line["stages"]) == {"exif", "place", "similar", "faces"}
+            assert set(line["stages"]) == {"exif", "place", "similar", "faces", "facts", "caption"}
     for counts in done.json["stages"].values():
         assert sum(counts.values()) == done.json["pictures"]
         assert counts["pending"] == 0

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -85,7 +86,7 @@ def test_the_demo_case_line_by_line(cli: Cli, demo: tuple[Path, Path]) -> None:
         assert line["size"] == len(data)
         assert (line["reason"] is None) == (line["state"] == "picture")
         if line["state"] in {"picture", "corrupt", "over-limit"}:
-            assert set(line["stages"]) == {"exif", "place", "similar", "faces"}
+            assert set(line["stages"]) == {"exif", "place", "similar", "faces", "facts", "caption"}
     assert {line["state"] for line in lines.values()} == {
         "picture", "not-a-picture", "corrupt", "over-limit",
     }  # fmt: skip
@@ -98,6 +99,11 @@ def test_a_holiday_photograph_reads_well(cli: Cli, demo: tuple[Path, Path]) -> N
     assert shown.status == 0
     for words in ("near Chamonix-Mont-Blanc, France", "NIKON D750", "2016", "sha256", "same bytes"):
         assert words in shown.out
+    (facts,) = re.findall(r"facts +(.*?)sha256", shown.out, re.DOTALL)
+    said = " ".join(facts.split())
+    assert said.startswith("A photograph, ")
+    assert said.endswith("(by FACTS, from measured facts)")
+    assert "taken on 14 July 2016 at 10:12 with a Nikon D750 near Chamonix-Mont-Blanc" in said
     (line,) = cli("show", "Holidays/2016 Chamonix/DSC_0412.JPG", "--case", case, "--json").lines
     assert line["camera"]["make"].startswith("NIKON")
     assert line["place"]["country"] == "France"
@@ -492,7 +498,8 @@ def test_doctor_stages_and_version(cli: Cli, tmp_path: Path) -> None:
     assert found["stage faces"]["found"] == "works"
     assert not any(check["bad"] for check in doctor.json)
     stages = cli("stages", "--json").json
-    assert [row["name"] for row in stages["stages"]] == ["exif", "place", "similar", "faces"]
+    names = ["exif", "place", "similar", "faces", "facts", "caption"]
+    assert [row["name"] for row in stages["stages"]] == names
     assert cli("--version").out.startswith("caseframe ")
 
 

@@ -19,7 +19,7 @@ class Stage:
     after = ()
     result = Answer
 
-    def missing(self):
+    def missing(self, context):
         return None
 
     def prepare(self, context):
@@ -31,11 +31,39 @@ class Stage:
 """
 
 
+_BATCH = """
+    batch = 4
+
+    def gather(self, frame, earlier):
+        return frame.data
+
+    def run_many(self, gathered):
+        return [self.answer(data, len(gathered)) for data in gathered]
+
+    def answer(self, data, together):
+{body}
+        return Answer(word=f"one of {{together}}, {{len(data)}} bytes")
+"""
+
+
+def install_batch(folder: Path, name: str, body: str) -> None:
+    """Like `install`, for a stage that looks at several pictures at once.
+
+    `body` starts what it does with the bytes `data` of one of `together` pictures.
+    """
+    install(folder, name, "return self.run_many([self.gather(frame, earlier)])[0]")
+    with (folder / f"stage_{name}.py").open("a") as file:
+        file.write(_BATCH.format(body=_indented(body)))
+
+
+def _indented(body: str) -> str:
+    return "\n".join("        " + line for line in body.strip().splitlines())
+
+
 def install(folder: Path, name: str, body: str) -> None:
     """Make a package with one stage whose `run` starts with `body`; put `folder` on the path."""
-    indented = "\n".join("        " + line for line in body.strip().splitlines())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"stage_{name}.py").write_text(_STAGE.format(name=name, body=indented))
+    (folder / f"stage_{name}.py").write_text(_STAGE.format(name=name, body=_indented(body)))
     register(folder, f"stage-{name}", {name: f"stage_{name}:Stage"})
 
 

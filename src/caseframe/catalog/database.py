@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -15,12 +16,14 @@ import structlog
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 
-from caseframe.catalog.tables import metadata
+from caseframe.catalog import triggers  # noqa: F401 - they come with the tables
+from caseframe.catalog.account_tables import metadata  # all tables, not only those of pictures
 from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy
 from caseframe.domain.text import one_line
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
+_WITH_GALLERIES = "0003"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -178,6 +181,15 @@ def _migrate(catalog: Catalog) -> None:
             _create(connection, head)
         else:
             upgrade(connection)
+            _fill(connection, current)
+
+
+def _fill(connection: Connection, before: str | None) -> None:
+    """What galleries show is made from the tables of an older catalog, once they are all new."""
+    if (before or "") < _WITH_GALLERIES:
+        from caseframe.catalog.tiling import rebuild  # noqa: PLC0415 - it stands on this module
+
+        rebuild(connection)
 
 
 def _create(connection: Connection, head: str) -> None:
@@ -226,9 +238,63 @@ def upsert(
 
     On a conflict with the natural key, update the columns of `update`; leave the row for None.
     """
-    if rows:
-        wanted = None if update is None else tuple(update)
+    if not rows:
+        return
+    wanted = None if update is None else tuple(update)
+    if connection.dialect.name == "postgresql":
+        _upsert_arrays(connection, table, rows, wanted)
+    else:
         connection.execute(_upsert(connection.dialect.name, table, wanted), rows)
+
+
+def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows that all have the same keys and cannot be there yet."""
+    if rows and connection.dialect.name == "postgresql":
+        _execute_arrays(connection, table, rows, "")
+    elif rows:
+        connection.execute(table.insert(), rows)
+
+
+def _upsert_arrays(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], update: tuple[str, ...] | None
+) -> None:
+    identity = _identity(table)
+    # One statement may not meet the same row twice: the last one counts, as it would in a row.
+    unique = {tuple(row[name] for name in identity): row for row in rows}
+    action = "NOTHING"
+    if update is not None:
+        action = "UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in update)
+    conflict = f"ON CONFLICT ({', '.join(identity)}) DO {action}"
+    _execute_arrays(connection, table, list(unique.values()), conflict)
+
+
+def _execute_arrays(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], conflict: str
+) -> None:
+    """All rows in one statement, a column an array: triggers then run once, not once a row."""
+    names = list(rows[0])
+    kinds = [_kind(table, name) for name in names]
+    columns = ", ".join(f'"{name}"' for name in names)
+    arrays = ", ".join(f"%s::{kind}[]" for kind, _ in kinds)
+    values = []
+    for name, (_, process) in zip(names, kinds, strict=True):
+        values.append([process(row[name]) for row in rows])
+    statement = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) {conflict}"  # noqa: S608
+    connection.exec_driver_sql(statement, tuple(values))
+
+
+@cache
+def _kind(table: Table, name: str) -> tuple[str, Callable[[Any], Any]]:
+    """The type of a column in PostgreSQL, and what makes a value ready for it."""
+    postgresql = import_module("sqlalchemy.dialects.postgresql").dialect()
+    column = table.c[name]
+    process = column.type.dialect_impl(postgresql).bind_processor(postgresql)
+
+    def plain(value: Any) -> Any:
+        value = process(value) if process is not None else value
+        return value.value if isinstance(value, Enum) else value
+
+    return column.type.compile(postgresql), plain
 
 
 @cache
@@ -244,5 +310,5 @@ def _upsert(dialect: str, table: Table, update: tuple[str, ...] | None) -> Any:
 
 
 def _identity(table: Table) -> list[str]:
-    natural = {"files": ["job_id", "path"], "images": ["sha256"]}
+    natural = {"files": ["job_id", "path"], "images": ["sha256"], "users": ["email_key"]}
     return natural.get(table.name) or [column.name for column in table.primary_key]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
+from caseframe.catalog import triggers
 from caseframe.catalog.tables import files, images, tasks
 from caseframe.domain.work import TaskState
 
@@ -60,6 +61,7 @@ def count_rows(connection: Connection, job: str) -> int:
 
 def mark_missing(connection: Connection, ids: Collection[int], *, missing: bool) -> None:
     """Note whether these files are there or not."""
+    triggers.lock(connection)
     if ids:
         connection.execute(update(files).where(files.c.id.in_(ids)).values(missing=missing))
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, delete, func, insert, select, update
 
-from caseframe.catalog.tables import jobs, now
+from caseframe.catalog import triggers
+from caseframe.catalog.gallery_tables import galleries, tiles
+from caseframe.catalog.tables import files, images, jobs, now
 from caseframe.domain.errors import NotFound
 from caseframe.domain.work import JobState
 
@@ -29,9 +33,11 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    owner_id: str | None = None
 
 
-def _job(row: RowMapping) -> Job:
+def job_of(row: Mapping[str, Any] | RowMapping) -> Job:
+    """The job that a row of the table says."""
     values = dict(row)
     values["source"] = bytes(values["source"])
     values["state"] = JobState(values["state"])
@@ -40,9 +46,14 @@ def _job(row: RowMapping) -> Job:
 
 
 def create_job(
-    connection: Connection, name: str, source: bytes, stages: tuple[str, ...], description: str = ""
+    connection: Connection,
+    name: str,
+    source: bytes,
+    stages: tuple[str, ...],
+    description: str = "",
+    owner_id: str | None = None,
 ) -> Job:
-    """A new job, not started."""
+    """A new job, not started; without an owner it is seen by administrators."""
     number = str(uuid.uuid4())
     row = {
         "id": number,
@@ -52,6 +63,7 @@ def create_job(
         "state": JobState.CREATED,
         "stages": json.dumps(stages),
         "created_at": now(),
+        "owner_id": owner_id,
     }
     connection.execute(insert(jobs), row)
     return get_job(connection, number)
@@ -62,14 +74,19 @@ def get_job(connection: Connection, number: str) -> Job:
     row = connection.execute(select(jobs).where(jobs.c.id == number)).mappings().first()
     if row is None:
         raise NotFound(f"there is no job {number}")
-    return _job(row)
+    return job_of(row)
+
+
+def of_id(number: str) -> ColumnElement[bool]:
+    """A condition on the table jobs: the one of that id."""
+    return jobs.c.id == number
 
 
 def find_job(connection: Connection, source: bytes) -> Job | None:
     """The newest job over that source folder, or None."""
     query = select(jobs).where(jobs.c.source == source).order_by(jobs.c.created_at.desc())
     row = connection.execute(query).mappings().first()
-    return _job(row) if row else None
+    return job_of(row) if row else None
 
 
 def find_or_create_job(
@@ -84,7 +101,7 @@ def find_or_create_job(
 def list_jobs(connection: Connection) -> list[Job]:
     """All jobs, oldest first."""
     rows = connection.execute(select(jobs).order_by(jobs.c.created_at)).mappings()
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 def start_job(connection: Connection, number: str, stages: tuple[str, ...]) -> Job:
@@ -102,6 +119,33 @@ def start_job(connection: Connection, number: str, stages: tuple[str, ...]) -> J
         )
     )
     return get_job(connection, number)
+
+
+def change_job(
+    connection: Connection,
+    number: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    stages: tuple[str, ...] | None = None,
+) -> None:
+    """Change what people say of a job, or its stages; None leaves as it is."""
+    values = {
+        "name": name,
+        "description": description,
+        "stages": None if stages is None else json.dumps(stages),
+    }
+    given = {column: value for column, value in values.items() if value is not None}
+    if given:
+        connection.execute(update(jobs).where(jobs.c.id == number).values(**given))
+
+
+def queue_job(connection: Connection, number: str) -> None:
+    """Mark a job as waiting for its turn. Raises NotFound."""
+    get_job(connection, number)
+    connection.execute(
+        update(jobs).where(jobs.c.id == number).values(state=JobState.QUEUED, reason=None)
+    )
 
 
 def set_planned(connection: Connection, number: str, planned: str) -> None:
@@ -122,5 +166,41 @@ def end_job(
 
 
 def delete_job(connection: Connection, number: str) -> None:
-    """Remove a job and its files' rows; content that other jobs hold stays."""
+    """Remove a job with all that no other job shows, at once.
+
+    One transaction, so meant for small jobs; removal.remove_job does it in steps.
+    """
+    while forget_some(connection, number):
+        pass
     connection.execute(delete(jobs).where(jobs.c.id == number))
+
+
+def forget_some(connection: Connection, number: str, limit: int = 1000) -> int:
+    """Remove `limit` files of a job; how many went.
+
+    With them go their images and all results where no file of any job shows them any more.
+    """
+    triggers.lock(connection)
+    query = select(files.c.id, files.c.image_id).where(files.c.job_id == number)
+    gone = connection.execute(query.order_by(files.c.path).limit(limit)).all()
+    connection.execute(delete(files).where(files.c.id.in_([row[0] for row in gone])))
+    shown = {row[1] for row in gone if row[1] is not None}
+    elsewhere = set(connection.scalars(
+        select(files.c.image_id).where(files.c.image_id.in_(shown)).distinct()))  # fmt: skip
+    connection.execute(delete(images).where(images.c.id.in_(shown - elsewhere)))
+    if elsewhere:
+        _forget_tiles(connection, number, elsewhere)
+    return len(gone)
+
+
+def _forget_tiles(connection: Connection, number: str, image_ids: set[int]) -> None:
+    """Remove this job's tiles of images of which it has no file any more."""
+    still = select(files.c.image_id).where(
+        files.c.image_id == tiles.c.image_id, files.c.job_id == number
+    )
+    gallery = select(galleries.c.number).where(galleries.c.job_id == number).scalar_subquery()
+    connection.execute(
+        delete(tiles).where(
+            tiles.c.image_id.in_(image_ids), tiles.c.gallery == gallery, ~still.exists()
+        )
+    )

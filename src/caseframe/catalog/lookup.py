@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, func, literal, select, union_all
 
-from caseframe.catalog.tables import files, images, problems, tasks, thumbnails
+from caseframe.catalog.tables import files, images, problems, tasks, texts, thumbnails
 from caseframe.domain.evidence import PROBLEM_STATES, SCAN
 from caseframe.domain.work import TaskState
 
@@ -141,3 +141,11 @@ def thumbnail(connection: Connection, image_id: int) -> bytes | None:
     """The JPEG of an image's thumbnail, or None when it has none."""
     data = connection.scalar(select(thumbnails.c.data).where(thumbnails.c.image_id == image_id))
     return None if data is None else bytes(data)
+
+
+def text_of(connection: Connection, image_id: int, stage: str, field: str) -> str | None:
+    """What a stage said of an image under a field's name, the first where there are several."""
+    query = select(texts.c.value).where(
+        texts.c.image_id == image_id, texts.c.stage == stage, texts.c.field == field
+    )
+    return connection.scalar(query.order_by(texts.c.id).limit(1))

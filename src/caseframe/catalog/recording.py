@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
-from caseframe.catalog.database import upsert
+from caseframe.catalog import triggers
+from caseframe.catalog.database import insert_rows, upsert
 from caseframe.catalog.results import Row, fact_columns, record_stages
 from caseframe.catalog.tables import (
     files,
@@ -19,6 +20,7 @@ from caseframe.catalog.tables import (
     problems,
     thumbnails,
 )
+from caseframe.catalog.tiling import refresh
 from caseframe.domain.evidence import PICTURE_STATES, SCAN, Digests, path_text
 from caseframe.domain.text import storable
 from caseframe.domain.work import Outcome
@@ -38,12 +40,23 @@ _FILE_KEYS = (
 
 def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> None:
     """Write a batch of outcomes of one job; the caller owns the transaction."""
+    triggers.lock(connection)
     ingested = [o for o in outcomes if o.order.ingest and o.examined is not None]
+    before = _shown_at(connection, job, [o.order.path for o in ingested])
     ids, old = _images(connection, ingested)
     old |= {o.order.image_id for o in outcomes if o.order.image_id is not None}
     _files(connection, job, ingested, ids)
     pairs = [(_image_id(o, ids), o) for o in outcomes]
     record_stages(connection, [(i, s) for i, o in pairs if i is not None for s in o.stages], old)
+    refresh(connection, before.union(i for i, _ in pairs if i is not None))
+
+
+def _shown_at(connection: Connection, job: str, paths: list[bytes]) -> set[int]:
+    """The images that stood at these paths so far; what stands there now may be another."""
+    query = select(files.c.image_id).where(
+        files.c.job_id == job, files.c.path.in_(paths), files.c.image_id.is_not(None)
+    )
+    return set(connection.scalars(query)) if paths else set()
 
 
 def _image_id(outcome: Outcome, ids: Mapping[bytes, int]) -> int | None:
@@ -202,8 +215,7 @@ def _notes(connection: Connection, job: str, outcomes: list[Outcome]) -> None:
         for path, notes in noted.items()
         for note in notes
     ]
-    if rows:
-        connection.execute(insert(problems), rows)
+    insert_rows(connection, problems, rows)
 
 
 def record_skipped(connection: Connection, job: str, rows: Sequence[Row]) -> None:
@@ -225,4 +237,7 @@ def record_skipped(connection: Connection, job: str, rows: Sequence[Row]) -> Non
         }
         for row in rows
     ]
+    triggers.lock(connection)
+    before = _shown_at(connection, job, [row["path"] for row in rows])
     upsert(connection, files, complete, update=_FILE_KEYS)
+    refresh(connection, before)

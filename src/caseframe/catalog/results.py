@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from caseframe.catalog.database import upsert
+from caseframe.catalog.database import insert_rows, upsert
 from caseframe.catalog.tables import faces, images, now, places, problems, results, tasks, texts
 from caseframe.domain.facts import Face, Facts
 from caseframe.domain.text import storable
@@ -115,8 +115,7 @@ def _facts(connection: Connection, pairs: list[_Pair]) -> None:
             place = facts.place
             place_rows.append({**key, **{name: getattr(place, name) for name in _PLACE_KEYS}})
     for table, rows in ((faces, face_rows), (texts, text_rows), (problems, problem_rows)):
-        if rows:
-            connection.execute(insert(table), rows)
+        insert_rows(connection, table, rows)
     upsert(connection, places, place_rows, update=_PLACE_KEYS)
 
 

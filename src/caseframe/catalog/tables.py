@@ -76,6 +76,9 @@ jobs = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("finished_at", UtcTime),
+    # A user's id; jobs of the command line belong to nobody and are seen by administrators. No
+    # foreign key: SQLite cannot add one to a table that stands, and deleting a user settles it.
+    Column("owner_id", String(36), index=True),
 )
 
 images = Table(
@@ -125,7 +128,15 @@ files = Table(
     Column("missing", Boolean, nullable=False, server_default=text("false")),
     Column("examined_at", UtcTime, nullable=False),
     UniqueConstraint("job_id", "path"),
-    Index("ix_files_image_id_job_id", "image_id", "job_id"),
+    Index("ix_files_image_id_job_id", "image_id", "job_id", "id"),
+    # Few files have a problem; they must be found without reading them all.
+    Index(
+        "ix_files_problem",
+        "job_id",
+        "id",
+        sqlite_where=text("state NOT IN ('picture', 'not-a-picture')"),
+        postgresql_where=text("state NOT IN ('picture', 'not-a-picture')"),
+    ),
 )
 
 tasks = Table(

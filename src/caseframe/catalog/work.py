@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from caseframe.catalog import triggers
 from caseframe.catalog.database import upsert
 from caseframe.catalog.tables import files, images, results, tasks
 from caseframe.domain.evidence import FileState
@@ -49,6 +50,7 @@ def plan_tasks(
     reason: str | None = None,
 ) -> None:
     """Give every image of the job that has no task of this stage and version one, in `state`."""
+    triggers.lock(connection)
     there = exists().where(
         tasks.c.image_id == images.c.id, tasks.c.stage == stage, tasks.c.version == version
     )
@@ -67,6 +69,7 @@ def reset_tasks(
     connection: Connection, job: str, stage: str, version: str, where: Sequence[ColumnElement[bool]]
 ) -> int:
     """Make the tasks of a stage pending again for the selected images; how many there are."""
+    triggers.lock(connection)
     chosen = select(images.c.id).where(_in_job(job), *where)
     rows = [
         {"image_id": n, "stage": stage, "version": version, "state": TaskState.PENDING}
@@ -78,6 +81,7 @@ def reset_tasks(
 
 def retry_unavailable(connection: Connection, stages: Mapping[str, str]) -> None:
     """Tasks that could not be done because a stage was missing are due now that it is there."""
+    triggers.lock(connection)
     for stage, version in stages.items():
         connection.execute(
             update(tasks)

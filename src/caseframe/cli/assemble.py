@@ -19,6 +19,7 @@ from caseframe.pipeline.local import LocalRunner
 from caseframe.pipeline.process import LocalOptions
 from caseframe.scanner.limits import Limits
 from caseframe.settings import Settings, load_settings
+from caseframe.stages.stage import StageContext
 
 CATALOG_FILE = "catalog.sqlite"
 
@@ -120,8 +121,20 @@ def stoppable() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def local_runner(settings: Settings, stop: Callable[[], bool]) -> LocalRunner:
-    """The process pool of this machine, by the settings."""
+def scanner_limits(settings: Settings) -> Limits:
+    """What one file may cost, by the settings."""
+    return Limits(
+        min_file_bytes=settings.min_file_bytes,
+        max_file_bytes=settings.max_file_bytes,
+        max_pixels=settings.max_pixels,
+        other_hash_bytes=settings.other_hash_bytes,
+    )
+
+
+def local_runner(
+    settings: Settings, context: StageContext, stop: Callable[[], bool], together: int = 1
+) -> LocalRunner:
+    """The process pool of this machine, by the settings; see `LocalOptions.together`."""
     mega = 1_000_000
     return LocalRunner(
         LocalOptions(
@@ -129,14 +142,10 @@ def local_runner(settings: Settings, stop: Callable[[], bool]) -> LocalRunner:
             picture_seconds=settings.picture_seconds,
             attempts=settings.attempts,
             worker_memory=settings.worker_memory_mb * mega,
-            worker_pictures=settings.worker_pictures,
-            limits=Limits(
-                min_file_bytes=settings.min_file_bytes,
-                max_file_bytes=settings.max_file_bytes,
-                max_pixels=settings.max_pixels,
-                other_hash_bytes=settings.other_hash_bytes,
-            ),
-            cache=settings.cache_dir,
+            worker_bundles=settings.worker_bundles,
+            limits=scanner_limits(settings),
+            context=context,
+            together=together,
             log_level=settings.log_level,
             log_json=settings.log_json,
         ),

@@ -18,11 +18,16 @@ _EXPOSURE = ("ExposureTime", "FNumber", "ISO", "FocalLength")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A record with the other paths of the same content, and (distance, path) of look-alikes."""
+    """A record with the other paths of the same content, and (distance, path) of look-alikes.
+
+    `facts` and `caption` are the words of the stages of those names, None where there are none.
+    """
 
     record: Record
     same: list[str]
     near: list[tuple[int, str]]
+    facts: str | None = None
+    caption: str | None = None
 
 
 def print_card(card: Card) -> None:
@@ -47,6 +52,8 @@ def _rows(card: Card) -> list[tuple[str, str | None]]:
         ("camera", _camera(record)),
         ("exposure", _exposure(record)),
         ("faces", _faces(record)),
+        ("caption", f"{card.caption} (a model's words)" if card.caption else None),
+        ("facts", f"{card.facts} (by FACTS, from measured facts)" if card.facts else None),
         ("sha256", record["sha256"]),
         ("sha1", record["sha1"]),
         ("md5", record["md5"]),

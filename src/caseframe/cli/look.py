@@ -29,7 +29,7 @@ from caseframe.domain.errors import CaseError, NotFound
 from caseframe.domain.evidence import path_text
 from caseframe.domain.text import one_line
 from caseframe.pipeline import twins
-from caseframe.stages.registry import load_registry
+from caseframe.stages.registry import load_stages
 
 
 class Format(StrEnum):
@@ -53,9 +53,7 @@ def status(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None
         if not found:
             opened.job()
         for job in found:
-            print_summary(
-                summary(opened.catalog, job, load_registry(announce=False)), as_json=as_json
-            )
+            print_summary(summary(opened.catalog, job, load_stages()), as_json=as_json)
 
 
 def problems(
@@ -129,11 +127,15 @@ def _card(connection: Connection, job: jobs.Job, record: records.Record, file_id
     image = lookup.image_of(connection, file_id)
     same: list[str] = []
     near: list[tuple[int, str]] = []
+    facts: str | None = None
+    caption: str | None = None
     if image is not None:
+        facts = lookup.text_of(connection, image, "facts", "facts")
+        caption = lookup.text_of(connection, image, "caption", "caption")
         same = [path_text(o.path) for o in lookup.occurrences(connection, [image], job.id)]
     if image is not None and record["pdq"]:
         near = _near(connection, job, image, bytes.fromhex(record["pdq"]))
-    return Card(record, [path for path in same if path != record["path"]], near)
+    return Card(record, [path for path in same if path != record["path"]], near, facts, caption)
 
 
 def _near(connection: Connection, job: jobs.Job, image: int, bits: bytes) -> list[tuple[int, str]]:

@@ -29,11 +29,13 @@ app = typer.Typer(
 COMMANDS = {
     "scan": "scan", "rerun": "scan", "verify": "scan",
     "status": "look", "problems": "look", "show": "look", "duplicates": "look", "export": "look",
+    "describe": "describe", "serve-vision": "serve_vision", "models": "models",
+    "serve": "serve",
     "stages": "system", "demo": "system", "doctor": "system",
 }  # fmt: skip
 """Every command and the module that holds it."""
 _INTERRUPTED = 130  # how Typer leaves when Ctrl-C meets it
-_POOLED = {"scan", "rerun", "verify"}
+_POOLED = {"scan", "rerun", "serve", "verify"}
 
 
 def _version(wanted: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -13,11 +12,11 @@ from caseframe.catalog.search import FIELDS, conditions
 from caseframe.cli.assemble import (
     Case,
     keep_out_of_source,
-    local_runner,
     open_case,
     settings_for,
     stoppable,
 )
+from caseframe.cli.captions import registry_for, stage_runner
 from caseframe.cli.options import (
     DEFAULT_CASE,
     CaseOption,
@@ -35,7 +34,7 @@ from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.verify import Verification
 from caseframe.scanner.walk import check_source
-from caseframe.stages.registry import Available, load_registry
+from caseframe.stages.registry import Available, load_stages
 
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Worker processes; all cores by default.")
@@ -73,12 +72,12 @@ def scan(
     settings = settings_for(workers=workers)
     folder = source_bytes(source)
     check_source(folder)
-    chosen = load_registry().select(names(stages))
+    chosen = registry_for(settings).select(names(stages))
     keep_out_of_source(case, folder)
     # The workers come first: they get ready while the catalog is opened.
     with (
         stoppable() as stop,
-        closing(local_runner(settings, stop)) as runner,
+        stage_runner(settings, chosen, stop) as runner,
         open_case(case, settings, create=True) as opened,
     ):
         job = _job_for(opened, folder, chosen)
@@ -107,7 +106,7 @@ def _run(
             job = run.scan(job.id, rehash=rehash, count_first=not as_json)
         else:
             job = run.resume(job.id)
-    print_summary(summary(case.catalog, job, load_registry(announce=False)), as_json=as_json)
+    print_summary(summary(case.catalog, job, load_stages()), as_json=as_json)
 
 
 def rerun(
@@ -123,16 +122,12 @@ def rerun(
     For example, to try failed pictures again: caseframe rerun --stage faces --where task=failed
     """
     settings = settings_for(workers=workers)
-    registry = load_registry()
+    registry = registry_for(settings)
     found = registry.get(stage)
     if found.reason is not None:
         raise CaseframeError(f"the stage {stage} cannot run here: {found.reason}")
     selected = conditions(where or [], stage)
-    with (
-        stoppable() as stop,
-        open_case(case, settings) as opened,
-        closing(local_runner(settings, stop)) as runner,
-    ):
+    with stoppable() as stop, open_case(case, settings) as opened:
         job = opened.job(optional_source(source))
         check_source(job.source)
         with opened.catalog.begin() as connection:
@@ -140,8 +135,9 @@ def rerun(
         if not as_json:
             typer.echo(f"{count:,} pictures to look at again")
         chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))
-        run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
-        _run(opened, run, job, walk=False, as_json=as_json)
+        with stage_runner(settings, chosen, stop) as runner:
+            run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
+            _run(opened, run, job, walk=False, as_json=as_json)
 
 
 def verify(
@@ -161,7 +157,7 @@ def verify(
     with open_case(case, settings) as opened:
         job = opened.job(optional_source(source))
         progress = Progress(phase="verify")
-        with stoppable() as stop, closing(local_runner(settings, stop)) as runner:
+        with stoppable() as stop, stage_runner(settings, (), stop) as runner:
             verification = Verification(opened.catalog, runner, progress)
             with shown(progress, quiet=as_json):
                 for finding in verification.run(job):

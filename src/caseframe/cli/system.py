@@ -16,11 +16,11 @@ import typer
 
 from caseframe import __version__
 from caseframe.cli.assemble import CATALOG_FILE, open_case, settings_for
+from caseframe.cli.captions import registry_for
 from caseframe.cli.options import DEFAULT_CASE, CaseOption, JsonOption
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.text import one_line
 from caseframe.settings import Settings
-from caseframe.stages.registry import load_registry
 
 _PACKAGES = (
     "numpy", "opencv-python-headless", "pillow", "pillow-heif", "simplejpeg", "exiv2", "puremagic",
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def stages(as_json: JsonOption = False) -> None:
     """List the stages: what each looks for, whether it works here, and why not."""
-    registry = load_registry(announce=False)
+    registry = registry_for(settings_for(), announce=False)
     rows = [
         {
             "name": a.stage.name,
@@ -90,7 +90,7 @@ class Check:
 def doctor(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None:
     """Check this installation and the case: versions, decoders, stages, catalog, free space."""
     settings = settings_for()
-    checks = [*_program(), *_decoders(), *_stage_checks(), *_case_checks(case, settings)]
+    checks = [*_program(), *_decoders(), *_stage_checks(settings), *_case_checks(case, settings)]
     if as_json:
         typer.echo(json.dumps([{"name": c.name, "found": c.found, "bad": c.bad} for c in checks]))
     else:
@@ -121,8 +121,8 @@ def _decoders() -> Iterator[Check]:
         )
 
 
-def _stage_checks() -> Iterator[Check]:
-    registry = load_registry(announce=False)
+def _stage_checks(settings: Settings) -> Iterator[Check]:
+    registry = registry_for(settings, announce=False)
     for found in registry.stages:
         yield Check(f"stage {found.stage.name}", found.reason or "works")
     for broken in registry.unloadable:

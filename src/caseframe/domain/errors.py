@@ -11,8 +11,15 @@ CaseframeError
 ├── StageError            a stage met a picture that is its own but broken
 │   └── StageUnavailable  a stage cannot work here: a package or a model is missing
 ├── ModelUnavailable      a model for descriptions is not installed, or its files are damaged
+├── VisionError           the vision service has no description for this picture
+│   ├── VisionAway        it does not answer; it may come back
+│   ├── VisionBusy        there was no turn before the caller's time was over
+│   ├── VisionLate        the caller's time was over while it was at work
+│   └── VisionFailed      its decoder or its model broke on this picture
 ├── PictureError          a picture cannot be decoded
-│   └── OverLimit         decoding it would take more than the limits allow
+│   ├── OverLimit         decoding it would take more than the limits allow
+│   └── PictureRefused    the vision service cannot decode it, or takes none so large
+├── AccessError           somebody may not do this; its tree stands in access.py
 └── ReadError             the bytes of a file cannot be had
 
 Messages are one line and say what to do about it.
@@ -66,12 +73,36 @@ class ModelUnavailable(CaseframeError):
     """The model cannot be used; the message names the command that mends it."""
 
 
+class VisionError(CaseframeError):
+    """No description came from the vision service, and the picture need not be to blame."""
+
+
+class VisionAway(VisionError):
+    """The service does not answer now, or is stopping."""
+
+
+class VisionBusy(VisionError):
+    """Others were before us until our time was over; try again later."""
+
+
+class VisionLate(VisionError):
+    """The time was over while the picture was at work."""
+
+
+class VisionFailed(VisionError):
+    """The decoder or the model broke on this picture; the message is the stored reason."""
+
+
 class PictureError(CaseframeError):
     """The picture's pixels cannot be had; the message is the stored reason."""
 
 
 class OverLimit(PictureError):
     """The picture is larger than the limits allow; nothing was decoded."""
+
+
+class PictureRefused(PictureError):
+    """The vision service looked at the bytes and takes them for no picture that it can use."""
 
 
 class ReadError(CaseframeError):

@@ -28,6 +28,7 @@ class JobState(StrEnum):
     """What a job is doing; `stopped` jobs go on where they stopped when started again."""
 
     CREATED = "created"
+    QUEUED = "queued"
     RUNNING = "running"
     STOPPED = "stopped"
     FINISHED = "finished"

@@ -26,8 +26,16 @@ from caseframe.domain.errors import CaseframeError, Stopped
 from caseframe.domain.evidence import Examined, FileState
 from caseframe.domain.work import Order, Outcome
 from caseframe.pipeline import forkserver
-from caseframe.pipeline.process import ENDED, FIRST, Answer, LocalOptions, do_bundle, start_worker
-from caseframe.stages.registry import load_registry
+from caseframe.pipeline.process import (
+    ENDED,
+    FIRST,
+    HELD,
+    Answer,
+    LocalOptions,
+    do_bundle,
+    start_worker,
+)
+from caseframe.stages.registry import load_stages
 
 _BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a batch
 _MOST = 32
@@ -58,7 +66,7 @@ class LocalRunner:
     def __init__(self, options: LocalOptions, stop: Callable[[], bool] = lambda: False) -> None:
         self._options = options
         self._stop = stop
-        names = load_registry(announce=False).names()
+        names = load_stages().names()
         self._steps = (*_STEPS, *names)
         self._capacity = options.workers * _BUNDLES_A_WORKER * _MOST
         self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
@@ -70,7 +78,7 @@ class LocalRunner:
         self._marks = mmap.mmap(self._marks_file.fileno(), 0)
         self._pool = ProcessPool(
             max_workers=options.workers,
-            max_tasks=options.worker_pictures,
+            max_tasks=options.worker_bundles,
             initializer=start_worker,
             initargs=(options, self._marks_file.name, self._steps),
             context=forkserver.start(),
@@ -120,7 +128,8 @@ class LocalRunner:
         self._ended = queue.SimpleQueue()
 
     def _take(self, source: Iterator[Order], free: list[int]) -> list[_Flight]:
-        wanted = min(max(1, int(_BUNDLE_SECONDS / self._pace)), _MOST, len(free))
+        by_pace = int(_BUNDLE_SECONDS / self._pace)
+        wanted = min(max(1, self._options.together, by_pace), _MOST, len(free))
         bundle: list[_Flight] = []
         while len(bundle) < wanted and (order := next(source, None)) is not None:
             bundle.append(_Flight(order, free.pop()))
@@ -166,7 +175,9 @@ class LocalRunner:
         again = []
         for flight in flights:
             mark = self._marks[flight.slot]
-            given_up = self._count(flight, mark, what) if mark not in {0, ENDED} else None
+            if len(flights) == 1 and mark in {0, HELD, ENDED}:
+                mark = FIRST  # nobody else can be to blame, and it must not go on for ever
+            given_up = self._count(flight, mark, what) if mark not in {0, HELD, ENDED} else None
             if given_up is None:
                 again.append(flight)
             else:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 
 import caseframe.pipeline.worker
-from caseframe.stages.registry import load_registry
+from caseframe.stages.registry import load_stages
 
-load_registry(announce=False)
+load_stages()
 with contextlib.suppress(ImportError):  # stages import these when they first run
+    import caseframe.looks.measure
     import caseframe.metadata.read
     import caseframe.stages.gazetteer
     import caseframe.stages.pdq

@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import Examined
 from caseframe.domain.text import one_line
-from caseframe.domain.work import Order, StageOutcome
+from caseframe.domain.work import Order, Outcome, StageOutcome
 from caseframe.logs import configure
 from caseframe.scanner.limits import Limits
+from caseframe.stages.stage import StageContext
 
 if TYPE_CHECKING:
-    from caseframe.pipeline.worker import Worker
+    from caseframe.pipeline.worker import Begun, Worker
 
 FIRST = 1
 """The mark of the first step; 0 says that the order was not begun."""
+HELD = 254
+"""The mark of an order that waits for the stages that look at several pictures at once."""
 ENDED = 255
 """The mark of an order that is done."""
 
@@ -37,9 +40,11 @@ class LocalOptions:
     picture_seconds: float = 60.0
     attempts: int = 3
     worker_memory: int = 0
-    worker_pictures: int = 0
+    worker_bundles: int = 0
     limits: Limits = field(default_factory=Limits)
-    cache: Path = Path("cache")
+    context: StageContext = field(default_factory=lambda: StageContext(Path("cache")))
+    together: int = 1
+    """Pictures a worker gets at once at least, for stages that look at several together."""
     log_level: str = "warning"
     log_json: bool = False
 
@@ -60,32 +65,36 @@ class _Here:
 
     worker: Worker | None = None
     marks: mmap.mmap | None = None
-    slot = 0
+    slots: tuple[int, ...] = ()
     limit = 0.0
 
 
 def start_worker(options: LocalOptions, marks: str, steps: Sequence[str]) -> None:
     """Prepare a new worker process; `steps` are numbered from `FIRST` in the file `marks`."""
     from caseframe.pipeline.worker import Worker  # noqa: PLC0415 - loaded by the fork server
-    from caseframe.stages.registry import load_registry  # noqa: PLC0415
-    from caseframe.stages.stage import StageContext  # noqa: PLC0415
+    from caseframe.stages.registry import load_stages  # noqa: PLC0415
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
     configure(options.log_level, as_json=options.log_json)
-    _limit_memory(options.worker_memory)
-    _leave_with_parent()
+    settle(options.worker_memory)
     with open(marks, "r+b") as file:
         _Here.marks = mmap.mmap(file.fileno(), 0)
     _Here.limit = options.picture_seconds
     number = {name: index + FIRST for index, name in enumerate(steps)}
-    stages = [found.stage for found in load_registry(announce=False).stages]
-    context = StageContext(options.cache)
-    _Here.worker = Worker(stages, context, options.limits, lambda step: _mark(number[step]))
+    stages = [found.stage for found in load_stages().stages]
+    _Here.worker = Worker(stages, options.context, options.limits, lambda step: _mark(number[step]))
 
 
 def _mark(number: int) -> None:
     if _Here.marks is not None:
-        _Here.marks[_Here.slot] = number
+        for slot in _Here.slots:
+            _Here.marks[slot] = number
+
+
+def settle(memory: int) -> None:
+    """What every process of a pool does first; it may hold `memory` bytes, 0 sets no limit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    _limit_memory(memory)
+    _leave_with_parent()
 
 
 def _limit_memory(most: int) -> None:
@@ -117,23 +126,68 @@ def do_bundle(work: list[tuple[Order, int]]) -> list[Answer]:
 
     The alarm's default action is the system's own and needs nothing of a hanging library.
     """
-    answers = []
+    begun = []
     for order, slot in work:
-        _Here.slot = slot
-        signal.setitimer(signal.ITIMER_REAL, _Here.limit)
-        answers.append(_do(order))
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _mark(ENDED)
-    return answers
+        _Here.slots = (slot,)
+        with _alarm(1):
+            begun.append(_begin(order))
+        _mark(HELD if begun[-1].waits else ENDED)
+    return _finish(begun, [slot for _, slot in work])
 
 
-def _do(order: Order) -> Answer:
-    started = time.perf_counter()
+@contextmanager
+def _alarm(pictures: int) -> Iterator[None]:
+    signal.setitimer(signal.ITIMER_REAL, _Here.limit * pictures)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@dataclass(frozen=True)
+class _Half:
+    """What came of the first half of an order: begun, or the error that ended it."""
+
+    seconds: float
+    begun: Begun | None = None
+    error: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.begun is not None and bool(self.begun.waiting)
+
+
+def _worker() -> Worker:
     if _Here.worker is None:
         raise CaseframeError("the worker was not started")
+    return _Here.worker
+
+
+def _begin(order: Order) -> _Half:
+    started = time.perf_counter()
     try:
-        outcome = _Here.worker.do(order)
+        begun = _worker().begin(order)
     except Exception as error:  # noqa: BLE001 - the boundary of one item: stored as its reason
-        return Answer(error=one_line(f"{type(error).__name__}: {error}"))
-    seconds = time.perf_counter() - started
+        return _Half(0.0, error=one_line(f"{type(error).__name__}: {error}"))
+    return _Half(time.perf_counter() - started, begun)
+
+
+def _finish(halves: list[_Half], slots: list[int]) -> list[Answer]:
+    """The second half, for all that wait together; they share its time and its alarm."""
+    waiting = [half.begun for half in halves if half.begun is not None and half.waits]
+    _Here.slots = tuple(slot for half, slot in zip(halves, slots, strict=True) if half.waits)
+    outcomes: Iterator[Outcome] = iter(())
+    share = 0.0
+    if waiting:
+        started = time.perf_counter()
+        with _alarm(len(waiting)):
+            outcomes = iter(_worker().finish(waiting))
+        share = (time.perf_counter() - started) / len(waiting)
+    _mark(ENDED)
+    return [_answer(half, share, outcomes) for half in halves]
+
+
+def _answer(half: _Half, share: float, finished: Iterator[Outcome]) -> Answer:
+    if half.begun is None:
+        return Answer(error=half.error)
+    outcome = next(finished) if half.waits else half.begun.outcome
+    seconds = half.seconds + (share if half.waits else 0.0)
     return Answer(outcome.examined, outcome.stages, outcome.already_known, None, seconds)

@@ -6,12 +6,24 @@ These numbers describe one run while it lasts. What is true of a job is counted 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import TaskState
+
+_SAMPLES = 15
+_SAMPLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How far a run was at one moment: files that need no more, tasks by stage."""
+
+    at: float
+    files: int
+    stages: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -31,9 +43,14 @@ class Progress:
     current: str = ""
     started: float = field(default_factory=time.monotonic)
     on_change: Callable[[Progress], None] | None = None
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
 
     def changed(self) -> None:
-        """Tell whoever listens."""
+        """Tell whoever listens, and note how far we are for the rates."""
+        now = time.monotonic()
+        if not self.samples or now - self.samples[-1].at >= _SAMPLE_SECONDS:
+            stages = {name: states.total() for name, states in self.stages.items()}
+            self.samples.append(Sample(now, self.finished_files, stages))
         if self.on_change is not None:
             self.on_change(self)
 
@@ -41,3 +58,18 @@ class Progress:
     def finished_files(self) -> int:
         """Files of this run that need nothing more."""
         return self.unchanged + self.examined
+
+    def file_rate(self) -> float | None:
+        """Files a second over the last moments; None while there is too little to tell."""
+        return self._rate(lambda sample: sample.files)
+
+    def stage_rate(self, stage: str) -> float | None:
+        """Pictures a second that the stage is done with, likewise."""
+        return self._rate(lambda sample: sample.stages.get(stage, 0))
+
+    def _rate(self, count: Callable[[Sample], int]) -> float | None:
+        samples = tuple(self.samples)
+        if len(samples) < 2:
+            return None
+        seconds = time.monotonic() - samples[0].at  # to now: a run that hangs slows down
+        return (count(samples[-1]) - count(samples[0])) / seconds

@@ -10,7 +10,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,7 +22,14 @@ from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.reading import open_root
 from caseframe.scanner.scan import scan_file
-from caseframe.stages.stage import Frame, NotApplicable, Stage, StageContext, StageResult
+from caseframe.stages.stage import (
+    BatchStage,
+    Frame,
+    NotApplicable,
+    Stage,
+    StageContext,
+    StageResult,
+)
 
 _APART = {"problems"}  # stored in a table of their own
 TOO_MUCH_MEMORY = "it takes more memory than a worker may use (worker_memory_mb)"
@@ -42,7 +50,7 @@ class Ready:
 
 def prepare(stage: Stage, context: StageContext) -> Ready:
     """Load what a stage needs; a failure makes the stage unavailable, and nothing else."""
-    reason = stage.missing()
+    reason = stage.missing(context)
     if reason is not None:
         return Ready(stage, reason)
     try:
@@ -52,6 +60,17 @@ def prepare(stage: Stage, context: StageContext) -> Ready:
     except Exception as error:  # noqa: BLE001 - the boundary of one stage: stored as its reason
         return Ready(stage, one_line(f"it cannot be started: {type(error).__name__}: {error}"))
     return Ready(stage)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An order with all done that one picture's own turn can do.
+
+    `waiting` holds, by name, what stages gathered that look at several pictures at once.
+    """
+
+    outcome: Outcome
+    waiting: dict[str, Any] = field(default_factory=dict)
 
 
 class Worker:
@@ -75,27 +94,45 @@ class Worker:
         self._roots.clear()
 
     def do(self, order: Order) -> Outcome:
-        """Everything that the order asks for; never raises for what the file holds.
+        """Everything that one order asks for; see `begin` and `finish`."""
+        return self.finish([self.begin(order)])[0]
 
-        A stage that is not among the outcomes was not tried: `examined.reason` says why.
+    def begin(self, order: Order) -> Begun:
+        """Open, examine and look at one file; never raises for what the file holds.
+
+        A stage that is neither among the outcomes nor waiting was not tried: `examined.reason`
+        says why.
         """
         self._mark("open")
         try:
             root = self._root(order.root)
         except OSError as error:
             gone = f"the source folder cannot be opened: {error.strerror}"
-            return Outcome(order, Examined(FileState.UNREADABLE, 0, 0, gone))
+            return Begun(Outcome(order, Examined(FileState.UNREADABLE, 0, 0, gone)))
         scanned = scan_file(
             root, order.path, self._limits, known=order.known, step=self._step(order)
         )
         examined = scanned.examined
         if examined.digests is not None and examined.digests.sha256 in order.known:
-            return Outcome(order, examined, already_known=True)
+            return Begun(Outcome(order, examined, already_known=True))
         if order.sha256 is not None and _digest(examined) != order.sha256:
-            return Outcome(order, _moved(examined))
+            return Begun(Outcome(order, _moved(examined)))
         if scanned.picture is None:
-            return Outcome(order, examined)
-        return Outcome(order, examined, tuple(self._run_all(order, scanned.picture)))
+            return Begun(Outcome(order, examined))
+        outcomes, waiting = self._run_all(order, scanned.picture)
+        return Begun(Outcome(order, examined, tuple(outcomes)), waiting)
+
+    def finish(self, begun: Sequence[Begun]) -> list[Outcome]:
+        """Let the stages that look at several pictures at once do so; the outcomes, in order."""
+        stages: list[tuple[StageOutcome, ...]] = [one.outcome.stages for one in begun]
+        for name in dict.fromkeys(name for one in begun for name in one.waiting):
+            self._mark(name)
+            holders = [index for index, one in enumerate(begun) if name in one.waiting]
+            gathered = [begun[index].waiting[name] for index in holders]
+            said = run_batch(self._stages[name], gathered)
+            for index, outcome in zip(holders, said, strict=True):
+                stages[index] = (*stages[index], outcome)
+        return [replace(o.outcome, stages=s) for o, s in zip(begun, stages, strict=True)]
 
     def _root(self, root: bytes) -> int:
         if root not in self._roots:
@@ -112,33 +149,44 @@ class Worker:
     def _fail(self, name: str, reason: str) -> StageOutcome:
         return StageOutcome(name, self._stages[name].version, TaskState.FAILED, reason=reason)
 
-    def _run_all(self, order: Order, frame: Frame) -> list[StageOutcome]:
+    def _run_all(self, order: Order, frame: Frame) -> tuple[list[StageOutcome], dict[str, Any]]:
         results: dict[str, StageResult] = {}
         outcomes = []
+        waiting: dict[str, Any] = {}
         for name, payload in order.given.items():
             with suppress(ValidationError, KeyError):  # of another version: the stage will say so
                 results[name] = self._stages[name].result.model_validate_json(payload)
         for name in order.stages:
-            outcome, result = self._run_one(order, name, frame, results)
-            outcomes.append(outcome)
-            if result is not None:
-                results[name] = result
-        return outcomes
+            stage = self._stages[name]
+            earlier = {base: results[base] for base in stage.after if base in results}
+            unable = self._unable(order, stage)
+            if unable is not None:
+                outcomes.append(unable)
+            elif isinstance(stage, BatchStage):
+                held, failed = gather(stage, frame, earlier)
+                if failed is None:
+                    waiting[name] = held
+                else:
+                    outcomes.append(failed)
+            else:
+                outcome, result = run_stage(stage, frame, earlier)
+                outcomes.append(outcome)
+                if result is not None:
+                    results[name] = result
+        return outcomes, waiting
 
-    def _run_one(
-        self, order: Order, name: str, frame: Frame, earlier: dict[str, StageResult]
-    ) -> tuple[StageOutcome, StageResult | None]:
-        stage = self._stages[name]
+    def _unable(self, order: Order, stage: Stage) -> StageOutcome | None:
+        """The outcome of a stage that is left out, or cannot work here; None when it can."""
+        name = stage.name
         if name in order.skip:
-            return self._fail(name, order.skip[name]), None
+            return self._fail(name, order.skip[name])
         self._mark(name)
         if name not in self._ready:
             self._ready[name] = prepare(stage, self._context)
         reason = self._ready[name].reason
-        if reason is not None:
-            return StageOutcome(name, stage.version, TaskState.UNAVAILABLE, reason=reason), None
-        wanted = {base: earlier[base] for base in stage.after if base in earlier}
-        return run_stage(stage, frame, wanted)
+        if reason is None:
+            return None
+        return StageOutcome(name, stage.version, TaskState.UNAVAILABLE, reason=reason)
 
 
 def _moved(examined: Examined) -> Examined:
@@ -159,17 +207,61 @@ def run_stage(
     try:
         result = stage.run(frame, earlier)
         return _done(stage, result, _since(started)), result
-    except NotApplicable as answer:
-        reason, state = f"not applicable: {answer}", TaskState.DONE
-    except (StageError, PictureError, ReadError) as error:
-        reason, state = str(error), TaskState.FAILED
-    except MemoryError:
-        reason, state = TOO_MUCH_MEMORY, TaskState.FAILED
     except Exception as error:  # noqa: BLE001 - the boundary of one item: a bug costs one picture
-        reason, state = f"{type(error).__name__}: {error}", TaskState.FAILED
-    seconds = _since(started)
+        return _ended(stage, error, _since(started)), None
+
+
+def gather(
+    stage: BatchStage, frame: Frame, earlier: dict[str, StageResult]
+) -> tuple[Any, StageOutcome | None]:
+    """What a stage wants to keep of one picture; or what became of it, when that failed."""
+    started = time.perf_counter()
+    try:
+        return stage.gather(frame, earlier), None
+    except Exception as error:  # noqa: BLE001 - the boundary of one item: a bug costs one picture
+        return None, _ended(stage, error, _since(started))
+
+
+def run_batch(stage: Stage, gathered: Sequence[Any]) -> list[StageOutcome]:
+    """Run a batch stage on what it gathered; each picture is said to take its share of the time."""
+    started = time.perf_counter()
+    answers: Sequence[StageResult | Exception]
+    try:
+        if not isinstance(stage, BatchStage):
+            raise TypeError(f"{stage.name} looks at one picture at a time")
+        answers = stage.run_many(gathered)
+        if len(answers) != len(gathered):
+            raise ValueError(f"it answered for {len(answers)} of {len(gathered)} pictures")
+    except Exception as error:  # noqa: BLE001 - the boundary of one batch: stored with each picture
+        answers = [error] * len(gathered)
+    share = round(_since(started) / len(gathered), 6)
+    return [_said(stage, answer, share) for answer in answers]
+
+
+def _said(stage: Stage, answer: StageResult | Exception, seconds: float) -> StageOutcome:
+    if isinstance(answer, Exception):
+        return _ended(stage, answer, seconds)
+    try:
+        return _done(stage, answer, seconds)
+    except Exception as error:  # noqa: BLE001 - the boundary of one item: a result of the wrong kind
+        return _ended(stage, error, seconds)
+
+
+def _ended(stage: Stage, error: Exception, seconds: float) -> StageOutcome:
+    """What an exception of a stage means."""
+    state = TaskState.FAILED
+    if isinstance(error, NotApplicable):
+        reason, state = f"not applicable: {error}", TaskState.DONE
+    elif isinstance(error, StageUnavailable):
+        reason, state = str(error), TaskState.UNAVAILABLE
+    elif isinstance(error, (StageError, PictureError, ReadError)):
+        reason = str(error)
+    elif isinstance(error, MemoryError):
+        reason = TOO_MUCH_MEMORY
+    else:
+        reason = f"{type(error).__name__}: {error}"
     said = one_line(reason) or "it gave no reason"
-    return StageOutcome(stage.name, stage.version, state, reason=said, seconds=seconds), None
+    return StageOutcome(stage.name, stage.version, state, reason=said, seconds=seconds)
 
 
 def _since(started: float) -> float:

@@ -260,10 +260,16 @@ class Picture:
     def thumbnail(self) -> Thumbnail:
         """The upright picture within the thumbnail size, as JPEG. Raises PictureError."""
         small = self.pixels(self._limits.thumbnail_side)
-        data = simplejpeg.encode_jpeg(
-            small, quality=_THUMBNAIL_QUALITY, colorsubsampling="420", fastdct=False
-        )
+        data = jpeg(small, _THUMBNAIL_QUALITY)
         return Thumbnail("image/jpeg", small.shape[1], small.shape[0], data)
+
+
+def jpeg(pixels: Pixels, quality: int = 90) -> bytes:
+    """Pixels as a JPEG file without any metadata."""
+    made: bytes = simplejpeg.encode_jpeg(
+        pixels, quality=quality, colorsubsampling="420", fastdct=False
+    )
+    return made
 
 
 _REDUCIBLE = {"L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "La", "RGBa"}

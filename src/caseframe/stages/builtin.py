@@ -7,4 +7,6 @@ BUILTIN: tuple[tuple[str, str], ...] = (
     ("place", "caseframe.stages.place:PlaceStage"),
     ("similar", "caseframe.stages.similar:SimilarStage"),
     ("faces", "caseframe.stages.faces:FacesStage"),
+    ("facts", "caseframe.stages.facts:FactsStage"),
+    ("caption", "caseframe.stages.caption:CaptionStage"),
 )

@@ -143,7 +143,7 @@ class ExifStage:
     def __init__(self) -> None:
         self._read: Callable[[bytes], Reading] | None = None
 
-    def missing(self) -> str | None:
+    def missing(self, context: StageContext) -> str | None:  # noqa: ARG002
         """None when the package exiv2 is installed."""
         if importlib.util.find_spec("exiv2") is None:
             return "the package exiv2 is missing; install it with: pip install exiv2"

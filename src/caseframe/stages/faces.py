@@ -68,7 +68,7 @@ class FacesStage:
     def __init__(self) -> None:
         self._analyser: FaceAnalyser | None = None
 
-    def missing(self) -> str | None:
+    def missing(self, context: StageContext) -> str | None:  # noqa: ARG002
         """Why faces cannot be looked for here, or None."""
         return missing()
 

@@ -99,7 +99,7 @@ class PlaceStage:
         self._cache: Path | None = None
         self._gazetteer: Gazetteer | None = None
 
-    def missing(self) -> str | None:
+    def missing(self, context: StageContext) -> str | None:  # noqa: ARG002
         """None when the place names are installed."""
         return gazetteer_source.missing()
 

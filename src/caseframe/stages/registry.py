@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 
@@ -18,7 +18,7 @@ import structlog
 from caseframe.domain.errors import UsageError
 from caseframe.domain.text import one_line
 from caseframe.stages.builtin import BUILTIN
-from caseframe.stages.stage import Stage
+from caseframe.stages.stage import BatchStage, Stage, StageContext
 
 ENTRY_POINT_GROUP = "caseframe.stages"
 _log = structlog.get_logger(__name__)
@@ -79,23 +79,34 @@ class Registry:
         return tuple(found for found in self.stages if found.stage.name in wanted)
 
 
-def load_registry(*, announce: bool = True) -> Registry:
-    """Load every stage that can be loaded. Never raises for a broken one.
+def load_registry(context: StageContext, *, announce: bool = True) -> Registry:
+    """Every stage, and by `context` whether it can work here. Never raises for a broken one.
 
-    Broken ones are logged unless `announce` is false (workers: their parent did it already).
-    Loaded once a process, and by the fork server for all its workers.
+    Broken ones are logged unless `announce` is false.
     """
-    registry = _load()
+    loaded = load_stages()
     if announce:
-        for broken in registry.unloadable:
+        for broken in loaded.unloadable:
             _log.warning(
                 "stage.unloadable", stage=broken.name, source=broken.source, reason=broken.reason
             )
-    return registry
+    stages = tuple(replace(a, reason=_missing(a.stage, context)) for a in loaded.stages)
+    return replace(loaded, stages=stages)
+
+
+def _missing(stage: Stage, context: StageContext) -> str | None:
+    try:
+        return stage.missing(context)
+    except Exception as error:  # noqa: BLE001 - a plug-in may fail in any way, and must stop nobody else
+        return one_line(f"it cannot say whether it works: {type(error).__name__}: {error}")
 
 
 @cache
-def _load() -> Registry:
+def load_stages() -> Registry:
+    """Import every stage that can be imported, without asking whether it works here.
+
+    Done once a process, and by the fork server for all its workers.
+    """
     loaded: dict[str, Available] = {}
     broken: list[Unloadable] = []
     for name, source, load in (*_builtin(), *_plugins()):
@@ -138,16 +149,19 @@ def _checked(name: str, source: str, target: object, loaded: dict[str, Available
         )
     if name in loaded:
         raise ValueError(f"a stage of {loaded[name].source} has that name already")
-    return Available(stage, source, stage.missing())
+    return Available(stage, source, None)
 
 
 def _in_order(loaded: dict[str, Available], broken: list[Unloadable]) -> list[Available]:
     """Each stage behind those in its `after`; one in a circle or without its base is broken."""
     ordered: dict[str, Available] = {}
     waiting = dict(loaded)
-    while ready := [n for n, a in waiting.items() if all(b in ordered for b in a.stage.after)]:
+    base = {n for n, a in loaded.items() if not isinstance(a.stage, BatchStage)}
+    while ready := [
+        n for n, a in waiting.items() if all(b in ordered and b in base for b in a.stage.after)
+    ]:
         ordered[ready[0]] = waiting.pop(ready[0])
     for name, left in waiting.items():
-        absent = ", ".join(b for b in left.stage.after if b not in ordered)
+        absent = ", ".join(b for b in left.stage.after if b not in ordered or b not in base)
         broken.append(Unloadable(name, left.source, f"it needs results of: {absent}"))
     return list(ordered.values())

@@ -32,7 +32,7 @@ class SimilarStage:
     after: tuple[str, ...] = ()
     result: type[StageResult] = SimilarResult
 
-    def missing(self) -> str | None:
+    def missing(self, context: StageContext) -> str | None:  # noqa: ARG002
         """Always there."""
         return None
 

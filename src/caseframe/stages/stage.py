@@ -14,10 +14,10 @@ The answers a stage can give are kept apart, because they mean different things 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,6 +26,7 @@ from caseframe.domain.evidence import PictureInfo
 from caseframe.domain.facts import Facts
 
 __all__ = [
+    "BatchStage",
     "Frame",
     "NotApplicable",
     "Pixels",
@@ -34,6 +35,7 @@ __all__ = [
     "StageError",
     "StageResult",
     "StageUnavailable",
+    "VisionAccess",
 ]
 
 if TYPE_CHECKING:  # the parent of the workers handles stages and never a pixel
@@ -85,12 +87,29 @@ class Frame(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class VisionAccess:
+    """Where the captioning models are, or why there are none."""
+
+    address: str = ""
+    model: str = "BLIP"
+    seconds: float = 60.0
+    """How long one picture may take, in seconds."""
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    """PEM files for TLS; all None towards a service on this machine."""
+    missing: str | None = None
+    """Why no captions can be had here; None when they can."""
+
+
+@dataclass(frozen=True)
 class StageContext:
     """What a stage may use besides the picture."""
 
     cache: Path
     """A folder for files made once, such as converted models; shared by processes."""
+    vision: VisionAccess = VisionAccess(missing="no vision service was named")
 
 
 @runtime_checkable
@@ -109,7 +128,7 @@ class Stage(Protocol):
     """Names of stages whose results it wants; they run first."""
     result: type[StageResult]
 
-    def missing(self) -> str | None:
+    def missing(self, context: StageContext) -> str | None:
         """Why the stage cannot work here, in one line that says what to install; cheap."""
 
     def prepare(self, context: StageContext) -> None:
@@ -120,3 +139,21 @@ class Stage(Protocol):
 
     def run(self, frame: Frame, earlier: Mapping[str, StageResult]) -> StageResult:
         """Look at one picture. `earlier` holds the results of the stages in `after` that exist."""
+
+
+@runtime_checkable
+class BatchStage(Stage, Protocol):
+    """A stage that gains from looking at several pictures at once.
+
+    Its worker calls `gather` for one picture after the other, while each is in memory, and then
+    `run_many` with what was gathered. Other stages cannot come after one of these.
+    """
+
+    batch: int
+    """How many pictures it would like to see together; there may be fewer, or some more."""
+
+    def gather(self, frame: Frame, earlier: Mapping[str, StageResult]) -> Any:
+        """What `run_many` needs of one picture, small. Raises what `run` may raise."""
+
+    def run_many(self, gathered: Sequence[Any]) -> list[StageResult | Exception]:
+        """A result, or what `run` would have raised, for each, in order."""

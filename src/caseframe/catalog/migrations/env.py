@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from caseframe.catalog.tables import metadata
+from caseframe.catalog.account_tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

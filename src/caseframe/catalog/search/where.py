@@ -1,7 +1,4 @@
-"""Choosing pictures: the one place that turns what people ask for into conditions on the catalog.
-
-For now this is a list of `field=value` terms, all of which must hold; full text joins it here.
-"""
+"""Conditions for commands: a list of `field=value` terms, all of which must hold."""
 
 from __future__ import annotations
 

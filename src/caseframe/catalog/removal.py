@@ -1,0 +1,35 @@
+"""Deleting a job of any size: in steps, each a transaction of its own, so that others get turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from caseframe.catalog import jobs
+from caseframe.catalog.database import Catalog
+from caseframe.domain.errors import Stopped
+
+
+def remove_job(
+    catalog: Catalog,
+    job_id: str,
+    *,
+    step: int = 1000,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], None] = lambda _gone: None,
+) -> None:
+    """Remove a job, its files, and the images with their results that no other job shows.
+
+    `progress` is told how many files are gone so far. Stopped half way (raises Stopped) or killed,
+    it is a job with fewer files; the same call goes on. The job must not be running.
+    """
+    gone = 0
+    while True:
+        with catalog.begin() as connection:
+            some = jobs.forget_some(connection, job_id, step)
+            if some < step:
+                jobs.delete_job(connection, job_id)
+                return
+        gone += some
+        progress(gone)
+        if stop():
+            raise Stopped

@@ -1,0 +1,57 @@
+"""The text by which a tile is found: ` img 0042 | nikon d750 | camera·nikon camera·d750 | … `.
+
+Every word stands between blanks, so ` red boat ` is in the text exactly where the two words follow
+each other, and ` boa` where a word begins so: that is what a search means, in both databases, and
+their indexes only say where to look. A bar ends a value, so that no phrase reaches over it. Words
+stand once for themselves and once with the name of their field (`camera·nikon`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from caseframe.catalog.search.words import name_words, words
+
+MARK = "·"
+"""Between a field and a word; itself part of no word."""
+MOST_WORDS = 1200
+"""Words of a document, field words included; what is beyond is not found."""
+METADATA = frozenset({"title", "description", "keywords", "author", "software", "camera", "place",
+                      "metadata"})  # fmt: skip
+"""The fields that pictures' own metadata fill; asked for together as `metadata:`."""
+_MOST_TEXT = 8000
+
+
+def document(
+    paths: Iterable[str], texts: Iterable[tuple[str, str]], marks: Iterable[tuple[str, str]]
+) -> str:
+    """The text of one tile.
+
+    From its paths, (field, text) pairs, and (field, word) pairs found only by their field.
+    """
+    values: dict[str, None] = {f"{field}{MARK}{word}": None for field, word in marks}
+    for path in paths:
+        for found in name_words(path[-_MOST_TEXT:]):
+            _add(values, found, "path")
+        for found in name_words(path.rpartition("/")[2][-_MOST_TEXT:]):
+            _add(values, found, "name", plain=False)
+    for field, text in texts:
+        found = words(text[:_MOST_TEXT])
+        _add(values, found, field)
+        if field in METADATA:
+            _add(values, found, "metadata", plain=False)
+    return _bounded(values)
+
+
+def _add(values: dict[str, None], found: list[str], field: str, *, plain: bool = True) -> None:
+    if found:
+        if plain:
+            values[" ".join(found)] = None
+        values[" ".join([f"{field}{MARK}{word}" for word in found])] = None
+
+
+def _bounded(values: Iterable[str]) -> str:
+    text = " " + " | ".join(values) + " "
+    if text.count(" ") <= MOST_WORDS:
+        return text
+    return " " + " ".join(text.split(" ")[1 : MOST_WORDS + 1]) + " "

@@ -1,0 +1,97 @@
+"""Where captions come from: a vision service that was named, or a process of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+from caseframe.cli.assemble import local_runner
+from caseframe.domain.work import Order, Outcome
+from caseframe.pipeline.runner import Runner
+from caseframe.settings import Settings
+from caseframe.stages.registry import Available, Registry, load_registry
+from caseframe.stages.stage import BatchStage, StageContext, VisionAccess
+from caseframe.vision import store
+from caseframe.vision.embedded import EmbeddedVision
+
+CAPTION = "caption"
+
+
+def vision_access(settings: Settings) -> VisionAccess:
+    """Where the captioning model is; for one of our own the address comes when it is started."""
+    model = "BLIP" if settings.describe_with == "auto" else settings.describe_with
+    access = VisionAccess(
+        address=settings.vision_address or "",
+        model=model,
+        seconds=settings.vision_seconds,
+        ca=settings.vision_tls_ca,
+        cert=settings.vision_tls_cert,
+        key=settings.vision_tls_key,
+    )
+    if model == "FACTS":
+        return replace(access, missing="no captions are wanted (describe_with is FACTS)")
+    if settings.vision_address is None:
+        return replace(access, missing=store.missing(settings.models_dir, settings.blip_model))
+    return access
+
+
+def stage_context(settings: Settings) -> StageContext:
+    """What stages may use, by the settings."""
+    return StageContext(settings.cache_dir, vision_access(settings))
+
+
+def registry_for(settings: Settings, *, announce: bool = True) -> Registry:
+    """All stages, and which of them work by these settings."""
+    return load_registry(stage_context(settings), announce=announce)
+
+
+@contextmanager
+def stage_runner(
+    settings: Settings, chosen: Sequence[Available], stop: Callable[[], bool]
+) -> Iterator[Runner]:
+    """The process pool for the chosen stages, and a captioning process if they need one."""
+    context = stage_context(settings)
+    with ExitStack() as stack:
+        vision = None
+        if settings.vision_address is None and _captions_among(chosen):
+            vision = stack.enter_context(EmbeddedVision(settings.environment()))
+            context = replace(context, vision=replace(context.vision, address=vision.address))
+        runner: Runner = local_runner(settings, context, stop, _together(settings, chosen))
+        stack.callback(runner.close)
+        yield CaptioningRunner(runner, vision) if vision else runner
+
+
+def _captions_among(chosen: Sequence[Available]) -> bool:
+    return any(a.stage.name == CAPTION and a.reason is None for a in chosen)
+
+
+def _together(settings: Settings, chosen: Sequence[Available]) -> int:
+    """How many pictures a worker should get at once for the chosen stages."""
+    batched = any(isinstance(a.stage, BatchStage) and a.reason is None for a in chosen)
+    return settings.caption_batch if batched else 1
+
+
+class CaptioningRunner:
+    """A `Runner` that starts the captioning process when the first picture needs it.
+
+    Loading a model takes seconds and a gigabyte: a scan that finds nothing new does without.
+    """
+
+    def __init__(self, runner: Runner, vision: EmbeddedVision) -> None:
+        self._runner = runner
+        self._vision = vision
+
+    def run(self, orders: Iterable[Order]) -> Generator[Outcome, None, None]:
+        """See `Runner.run`."""
+        yield from self._runner.run(self._watched(orders))
+
+    def _watched(self, orders: Iterable[Order]) -> Iterator[Order]:
+        for order in orders:
+            if CAPTION in order.stages:
+                self._vision.start()
+            yield order
+
+    def close(self) -> None:
+        """See `Runner.close`."""
+        self._runner.close()

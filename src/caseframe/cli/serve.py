@@ -1,0 +1,118 @@
+"""caseframe serve: browser, REST interface, jobs and accounts in one process tree."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from caseframe.cli.assemble import open_case, settings_for
+from caseframe.cli.options import DEFAULT_CASE, CaseOption
+from caseframe.cli.web import web_services
+from caseframe.domain.errors import CaseError, UsageError
+from caseframe.web.app import create_app
+from caseframe.web.services import Services
+
+_GRACE_SECONDS = 5
+
+HostOption = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any.")]
+SourcesOption = Annotated[
+    Path | None,
+    typer.Option("--sources", help="Folder below which jobs find their pictures; only read."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command()(serve)
+
+
+def serve(
+    case: CaseOption = DEFAULT_CASE,
+    sources: SourcesOption = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 3000,
+) -> None:
+    """Show a case in the browser, and run its jobs.
+
+    On a case without users it prints a link, good once, that makes the administrator. Ctrl-C stops
+    the server; jobs at work go on with the next start.
+    """
+    settings = settings_for()
+    root = (sources or Path.cwd()).absolute()
+    if not root.is_dir():
+        raise UsageError(f"--sources {root} is no folder")
+    listening = _listen(host, port)
+    address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
+    public = (settings.public_url or address).rstrip("/")
+    with (
+        listening,
+        open_case(case, settings, create=True) as opened,
+        web_services(opened, root, public) as services,
+    ):
+        _run(services, listening, public)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(1024)
+    except OSError as error:
+        made.close()
+        raise CaseError(
+            f"cannot listen on {host}:{port}: {error.strerror}; give another --port"
+        ) from error
+    return made
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class _Server(uvicorn.Server):
+    """Ends its event streams first, and leaves the signals to us."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        def end(number: int, frame: FrameType | None) -> None:
+            self._services.broadcaster.close()
+            self.handle_exit(number, frame)
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _run(services: Services, listening: socket.socket, public: str) -> None:
+    config = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # ours decides whom to believe
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    key = services.accounts.first_key()
+    typer.echo(f"Caseframe is at {public} (Ctrl-C stops it)")
+    if key is not None:
+        typer.echo("Nobody can sign in yet. Make the administrator with this link, good once:")
+        typer.echo(f"  {public}/auth/first?key={key}")
+    _Server(config, services).run(sockets=[listening])

@@ -1,0 +1,176 @@
+"""The jobs of a server: a queue, one job at work at a time, and what is known of it while it works.
+
+The catalog says in which state a job is; this class holds only what would be idle without it: the
+thread, the order of the queue and the live progress. A server that is killed leaves jobs marked
+running or queued, and `start` takes those up again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+
+import structlog
+
+from caseframe.catalog import jobs
+from caseframe.catalog.database import Catalog
+from caseframe.domain.errors import CaseframeError, Stopped, UsageError
+from caseframe.domain.work import JobState
+from caseframe.pipeline.jobs import JobRun
+from caseframe.pipeline.progress import Progress
+from caseframe.pipeline.runner import Runner
+from caseframe.stages.registry import Available, Registry
+
+OpenRunner = Callable[[Sequence[Available], Callable[[], bool]], AbstractContextManager[Runner]]
+"""Makes the runner for some stages; the second argument tells it whether to stop."""
+_log = structlog.get_logger(__name__)
+_JOIN_SECONDS = 30.0
+ACTIVE = frozenset({JobState.RUNNING, JobState.QUEUED})
+
+
+@dataclass
+class _Ticket:
+    """One place in the queue. `walk` is false for work on what was scanned before."""
+
+    job_id: str
+    walk: bool = True
+    rehash: bool = False
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    progress: Progress = field(default_factory=Progress)
+
+
+class JobManager:
+    """Runs jobs one after the other in a thread of its own. Its methods may come from any thread.
+
+    One at a time, because a job already uses every core.
+    """
+
+    def __init__(self, catalog: Catalog, registry: Registry, open_runner: OpenRunner) -> None:
+        self._catalog = catalog
+        self._registry = registry
+        self._open_runner = open_runner
+        self._lock = threading.Condition()
+        self._queue: list[_Ticket] = []
+        self._running: _Ticket | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with the jobs that were at work or waiting when the last server ended."""
+        with self._catalog.read() as connection:
+            left = [job for job in jobs.list_jobs(connection) if job.state in ACTIVE]
+        for job in sorted(left, key=lambda j: (j.state != JobState.RUNNING, j.created_at)):
+            self.submit(job.id)
+        self._thread.start()
+
+    def submit(self, job_id: str, *, walk: bool = True, rehash: bool = False) -> None:
+        """Queue a job; one that waits or works already stays as it is. Raises NotFound.
+
+        `walk` looks for new and changed files; without it only work that is due is done.
+        """
+        with self._lock:
+            if self._find(job_id) is not None:
+                return
+            with self._catalog.begin() as connection:
+                jobs.queue_job(connection, job_id)
+            self._queue.append(_Ticket(job_id, walk, rehash))
+            self._lock.notify_all()
+
+    def stop(self, job_id: str) -> bool:
+        """Ask a job to end where nothing is lost; False when it neither waits nor works."""
+        with self._lock:
+            ticket = self._find(job_id)
+            if ticket is None:
+                return False
+            ticket.stop.set()
+            if ticket in self._queue:
+                self._queue.remove(ticket)
+                ticket.ended.set()
+                with self._catalog.begin() as connection:
+                    jobs.end_job(connection, job_id, JobState.STOPPED)
+        return True
+
+    def stop_and_wait(self, job_id: str, seconds: float = _JOIN_SECONDS) -> None:
+        """Stop a job and wait until it has. Raises UsageError when it takes too long."""
+        with self._lock:
+            ticket = self._find(job_id)
+        if ticket is not None and self.stop(job_id) and not ticket.ended.wait(seconds):
+            raise UsageError("the job is still ending; try again in a moment")
+
+    def progress(self, job_id: str) -> Progress | None:
+        """How far a job at work has come; None for one that is not at work here."""
+        running = self._running
+        return running.progress if running is not None and running.job_id == job_id else None
+
+    def position(self, job_id: str) -> int | None:
+        """Place in the queue from 1; None for a job that does not wait."""
+        with self._lock:
+            waiting = [ticket.job_id for ticket in self._queue]
+        return waiting.index(job_id) + 1 if job_id in waiting else None
+
+    def close(self) -> None:
+        """Stop the work; its job stays marked running, so that the next start goes on with it."""
+        with self._lock:
+            self._closing = True
+            if self._running is not None:
+                self._running.stop.set()
+            self._lock.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_SECONDS)
+
+    def _find(self, job_id: str) -> _Ticket | None:
+        known = [*([self._running] if self._running else []), *self._queue]
+        return next((ticket for ticket in known if ticket.job_id == job_id), None)
+
+    def _work(self) -> None:
+        while (ticket := self._next()) is not None:
+            try:
+                self._run(ticket)
+            except Stopped:
+                self._stopped(ticket)
+            except CaseframeError as error:
+                _log.warning("job.ended", job=ticket.job_id, reason=str(error))
+                self._failed(ticket, str(error))
+            except Exception as error:  # noqa: BLE001 - the boundary of one job: stored as its reason
+                _log.exception("job.failed", job=ticket.job_id)
+                self._failed(ticket, f"{type(error).__name__}: {error}")
+            finally:
+                with self._lock:
+                    self._running = None
+                    ticket.ended.set()
+
+    def _next(self) -> _Ticket | None:
+        with self._lock:
+            while not self._queue and not self._closing:
+                self._lock.wait()
+            if self._closing:
+                return None
+            self._running = self._queue.pop(0)
+            return self._running
+
+    def _run(self, ticket: _Ticket) -> None:
+        with self._catalog.read() as connection:
+            job = jobs.get_job(connection, ticket.job_id)
+        names = [name for name in job.stages if name in self._registry.names()]
+        chosen = self._registry.select(names)
+        with self._open_runner(chosen, ticket.stop.is_set) as runner:
+            run = JobRun(self._catalog, runner, chosen, ticket.progress, ticket.stop.is_set)
+            if ticket.walk:
+                run.scan(ticket.job_id, rehash=ticket.rehash, count_first=True)
+            else:
+                run.resume(ticket.job_id)
+
+    def _stopped(self, ticket: _Ticket) -> None:
+        """A stop by a person lasts; one by the end of the server does not."""
+        with suppress(CaseframeError), self._catalog.begin() as connection:
+            if self._closing:
+                jobs.queue_job(connection, ticket.job_id)
+            else:
+                jobs.end_job(connection, ticket.job_id, JobState.STOPPED)
+
+    def _failed(self, ticket: _Ticket, reason: str) -> None:
+        with suppress(CaseframeError), self._catalog.begin() as connection:
+            jobs.end_job(connection, ticket.job_id, JobState.FAILED, reason)

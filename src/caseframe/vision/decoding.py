@@ -1,0 +1,165 @@
+"""The processes in which bytes of strangers become pixels: they may die, the service may not.
+
+Pebble's pool replaces a process that died or was ended, and says which picture it was at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
+from signal import Signals
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from caseframe.domain.errors import CaseframeError, OverLimit, PictureError, VisionFailed
+from caseframe.domain.text import one_line
+from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory
+
+Prepare = Callable[[bytes], Any]
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_STOP_SECONDS = 10
+_SPARE_SECONDS = 30  # for a process that ignores its own alarm
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """How pictures are decoded. Times are seconds, memory is bytes; 0 memory means no limit."""
+
+    processes: int = 2
+    seconds: float = 60.0
+    memory: int = 0
+    preload: tuple[str, ...] = ("caseframe.scanner.picture",)
+    """Modules that the fork server loads once for all processes."""
+
+
+class Decoders:
+    """A pool of processes that prepare pictures for models. For one event loop."""
+
+    def __init__(self, prepares: Mapping[str, Prepare], options: DecoderOptions) -> None:
+        self._prepares = dict(prepares)
+        self._options = options
+        # Beyond this, work would wait inside the pool, where cancelling it costs a process.
+        self._free = asyncio.Semaphore(options.processes)
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._options.processes,
+            initializer=_start,
+            initargs=(self._prepares, self._options),
+            context=_context(self._options.preload),
+        )
+
+    async def warm(self) -> None:
+        """Start the processes now, so that the first picture does not wait for them."""
+        await asyncio.gather(*(self._run(_ready, ()) for _ in range(self._options.processes)))
+
+    async def prepare(self, model: str, data: bytes) -> Any:
+        """What the model `model` takes for the picture `data`.
+
+        Raises PictureError with the reason where it is none, or one over the limits; VisionFailed
+        when decoding killed its process or took too long. Cancelling it ends the process.
+        """
+        try:
+            return await self._run(_prepare, (model, data))
+        except ProcessExpired as error:
+            raise VisionFailed(self._words(error.exitcode)) from error
+        except TimeoutError as error:
+            raise VisionFailed(self._too_long()) from error
+
+    async def _run(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        async with self._free:
+            for _ in range(2):
+                with suppress(BrokenProcessPool):
+                    return await asyncio.wrap_future(self._schedule(function, arguments))
+        raise VisionFailed("the decoders died before they could look at it")
+
+    def _schedule(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Future[Any]:
+        limit = self._options.seconds + _SPARE_SECONDS
+        try:
+            future: Future[Any] = self._pool.schedule(function, args=arguments, timeout=limit)
+        except RuntimeError:  # the whole pool broke, as when a process died that had no work
+            broken, self._pool = self._pool, self._new_pool()
+            threading.Thread(target=_end, args=(broken,), daemon=True).start()
+            future = self._pool.schedule(function, args=arguments, timeout=limit)
+        return future
+
+    def _too_long(self) -> str:
+        return f"decoding it took longer than {self._options.seconds:g} s (picture_seconds)"
+
+    def _words(self, code: int | None) -> str:
+        if code == -signal.SIGALRM:
+            return self._too_long()
+        if code is not None and code < 0:
+            with suppress(ValueError):
+                return f"decoding it killed the decoder (signal {Signals(-code).name})"
+        return f"decoding it killed the decoder (exit status {code})"
+
+    def close(self) -> None:
+        """End all processes at once."""
+        _end(self._pool)
+
+
+def _end(pool: ProcessPool) -> None:
+    pool.stop()
+    with suppress(TimeoutError, RuntimeError):
+        pool.join(timeout=_STOP_SECONDS)
+
+
+def _context(preload: Sequence[str]) -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    # One picture, one core: the pool is the parallelism. The model beside us keeps its threads.
+    ours = {name: "1" for name in _THREADS if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name in ours:
+            del os.environ[name]
+    return context
+
+
+class _Here:
+    """The state of this decoder process; a process pool offers no other place to keep it."""
+
+    prepares: Mapping[str, Prepare] = {}
+    seconds = 0.0
+
+
+def _start(prepares: Mapping[str, Prepare], options: DecoderOptions) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_with_parent()
+    limit_memory(options.memory)
+    _Here.prepares, _Here.seconds = prepares, options.seconds
+
+
+def _ready() -> None:
+    """Nothing; that it ran says that a process is there."""
+
+
+def _prepare(model: str, data: bytes) -> Any:
+    with alarm(_Here.seconds):
+        try:
+            return _Here.prepares[model](data)
+        except MemoryError:
+            said = "decoding it takes more memory than a worker may use (worker_memory_mb)"
+            raise OverLimit(said) from None
+        except PictureError as error:
+            raise type(error)(one_line(str(error))) from None
+        except Exception as error:  # noqa: BLE001 - the boundary of one picture: its own error
+            ours = isinstance(error, CaseframeError)
+            said = str(error) if ours else f"{type(error).__name__}: {error}"
+            raise VisionFailed(one_line(f"decoding it failed: {said}")) from None

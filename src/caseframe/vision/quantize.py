@@ -1,0 +1,75 @@
+"""8-bit weights: one scale for each output of a layer, one for each row of its input.
+
+Symmetric, absolute-maximum quantization (Jacob et al. 2018, section 2, with zero point 0). Inputs
+are quantized row by row as they come, so no picture changes the scale of its neighbour in a batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_MOST = 127.0
+# One step of room: with a scale that was rounded to bfloat16, the largest quotient may come out 0.5
+# higher, and more than 127 would turn into a negative number.
+_MOST_OF_ROWS = 126.0
+_LEAST = 1e-12  # an output without weights has to have some scale
+
+
+def quantized(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (outputs, inputs) as int8, and the float32 scale of each output."""
+    scale = weight.float().abs().amax(dim=1).clamp_(min=_LEAST) / _MOST
+    return torch.round(weight.float() / scale[:, None]).to(torch.int8), scale
+
+
+def _rows(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows (n, inputs) as int8, and the scale of each row, shape (n, 1)."""
+    least = 128 * torch.finfo(x.dtype).tiny  # a row of zeros keeps a scale that is not zero
+    scale = x.abs().amax(dim=-1, keepdim=True).clamp_(min=least).div_(_MOST_OF_ROWS)
+    return x.div(scale).round_().to(torch.int8), scale
+
+
+class Int8Linear(nn.Module):  # type: ignore[misc] # torch is not type-checked
+    """A linear layer of int8 weights; takes and gives what floating type it is given.
+
+    On a CPU the product is computed in integers by oneDNN, elsewhere in floating point.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, *, on_cpu: bool) -> None:
+        super().__init__()
+        self.outputs, self.inputs = weight.shape
+        values, scale = quantized(weight)
+        self.register_buffer("scale", scale)
+        self.register_buffer("bias", bias)
+        self.register_buffer("zero", torch.zeros(self.outputs, dtype=torch.int32))
+        # Laid out once for the instructions of this processor; no longer a plain tensor then.
+        self._packed = torch.ops.onednn.qlinear_prepack(values, None) if on_cpu else None
+        self.register_buffer("values", None if on_cpu else values)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (…, inputs) to (…, outputs)."""
+        if self._packed is None:
+            weight = self.values.to(x.dtype) * self.scale.to(x.dtype)[:, None]
+            return functional.linear(x, weight, self.bias)
+        rows, scale = _rows(x.reshape(-1, self.inputs))
+        y = torch.ops.onednn.qlinear_pointwise(
+            rows, 1.0, 0, self._packed, self.scale, self.zero, None, 1.0, 0, x.dtype, "none", [], ""
+        )
+        y = y * scale if self.bias is None else torch.addcmul(self.bias, y, scale)
+        return y.view(*x.shape[:-1], self.outputs)
+
+
+class Int8Embedding(nn.Module):  # type: ignore[misc]
+    """Word vectors in int8, one scale a word."""
+
+    def __init__(self, weight: torch.Tensor, kind: torch.dtype) -> None:
+        super().__init__()
+        values, scale = quantized(weight)
+        self.register_buffer("values", values)
+        self.register_buffer("scale", scale)
+        self._kind = kind
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        """Numbers of words (…) to vectors (…, width)."""
+        return (self.values[words].float() * self.scale[words][..., None]).to(self._kind)

@@ -1,0 +1,87 @@
+"""The problems of a job: what could not be done, why, and trying again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from caseframe.catalog.problem_list import MOST, ProblemKind, ProblemQuery, problem_list, retry
+from caseframe.web.deps import RunJob, SeenJob, ServicesDep
+from caseframe.web.services import Services
+
+router = APIRouter(prefix="/api/v1", tags=["problems"])
+
+
+class ProblemOut(BaseModel):
+    """One problem of one file; failed and unavailable stages of an `image` can be retried."""
+
+    kind: ProblemKind
+    path: str
+    stage: str
+    reason: str
+    image: int | None
+    attempts: int | None
+
+
+class ProblemsOut(BaseModel):
+    """A page of problems; `next` fetches the page after, null at the end."""
+
+    problems: list[ProblemOut]
+    next: str | None
+
+
+class Retry(BaseModel):
+    """Which tasks to try again: of one stage, of some pictures; all for neither."""
+
+    stage: str | None = None
+    images: list[int] | None = None
+
+
+class Retried(BaseModel):
+    """How many tasks wait again. The job was started for them."""
+
+    tasks: int
+
+
+@router.get("/jobs/{job_id}/problems")
+def problems(
+    here: ServicesDep,
+    found: SeenJob,
+    stage: Annotated[str | None, Query(max_length=64)] = None,
+    kind: Annotated[list[ProblemKind] | None, Query()] = None,
+    text: Annotated[str, Query(max_length=200)] = "",
+    after: Annotated[str | None, Query(max_length=4096)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+) -> ProblemsOut:
+    """A page of problems: files that could not be read, failed stages, remarks."""
+    wanted = ProblemQuery(stage, tuple(kind) if kind else tuple(ProblemKind), text)
+    with here.catalog.read() as connection:
+        page = problem_list(connection, found.job.id, wanted, after=after, limit=limit)
+    return ProblemsOut(
+        problems=[
+            ProblemOut(
+                kind=one.kind, path=one.path_text, stage=one.stage, reason=one.reason,
+                image=one.image_id, attempts=one.attempts,
+            )
+            for one in page.problems
+        ],
+        next=page.next,
+    )  # fmt: skip
+
+
+@router.post("/jobs/{job_id}/problems/retry", status_code=202)
+def retry_problems(here: ServicesDep, found: RunJob, wanted: Retry) -> Retried:
+    """Try failed and unavailable stages again; files with problems are tried at the next start."""
+    return Retried(tasks=retry_tasks(here, found.job.id, wanted.stage, wanted.images))
+
+
+def retry_tasks(here: Services, job_id: str, stage: str | None, images: list[int] | None) -> int:
+    """Make tasks wait again and queue the job for them; how many."""
+    working = {info.name: info.version for info in here.stages if info.reason is None}
+    with here.catalog.begin() as connection:
+        count = retry(connection, job_id, working, stage=stage, image_ids=images)
+    if count:
+        here.manager.submit(job_id, walk=False)
+    return count

@@ -1,0 +1,57 @@
+"""Whether the server is there, whether it can work, and what it counts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from caseframe import __version__
+from caseframe.web.deps import Administrator, ServicesDep, Who
+from caseframe.web.metrics import exposition
+
+router = APIRouter(tags=["system"])
+
+
+class Health(BaseModel):
+    """`status` is ok as long as there is an answer at all."""
+
+    status: str = "ok"
+    version: str = __version__
+
+
+class StageOut(BaseModel):
+    """A stage that jobs can have; `reason` says why it cannot work here."""
+
+    name: str
+    title: str
+    version: str
+    summary: str
+    reason: str | None
+
+
+@router.get("/health")
+def health() -> Health:
+    """Say that the process answers."""
+    return Health()
+
+
+@router.get("/ready")
+def ready(here: ServicesDep) -> Health:
+    """Say that the catalog answers too; 503 while it does not."""
+    with here.catalog.read() as connection:
+        connection.execute(select(1))
+    return Health()
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(here: ServicesDep, _who: Administrator) -> Response:
+    """Counts for Prometheus; give it the token of an administrator."""
+    return Response(exposition(here), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/api/v1/stages")
+def stages(here: ServicesDep, _who: Who) -> list[StageOut]:
+    """What can be looked for in pictures, and what cannot here."""
+    return [StageOut.model_validate(stage, from_attributes=True) for stage in here.stages]

@@ -1,0 +1,79 @@
+// The form for a new job: browsing the sources root, and making the job through the REST interface.
+import { call, icon, notice } from "./common.js";
+
+const form = document.getElementById("new-job");
+const folders = document.getElementById("folders");
+const trail = document.getElementById("trail");
+const source = document.getElementById("source");
+const name = document.getElementById("name");
+let named = "";
+
+function link(words, path, current = false) {
+  const item = document.createElement("li");
+  item.className = `breadcrumb-item${current ? " active" : ""}`;
+  if (current) {
+    item.setAttribute("aria-current", "location");
+    item.textContent = words;
+    return item;
+  }
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "btn btn-link p-0";
+  button.textContent = words;
+  button.addEventListener("click", () => open(path, words));
+  item.append(button);
+  return item;
+}
+
+function showTrail(path) {
+  const parts = path ? path.split("/") : [];
+  const items = [link("Sources", "", parts.length === 0)];
+  parts.forEach((part, index) => {
+    let words = part;
+    try { words = decodeURIComponent(part); } catch { /* a name that is no valid text stays encoded */ }
+    items.push(link(words, parts.slice(0, index + 1).join("/"), index === parts.length - 1));
+  });
+  trail.replaceChildren(...items);
+}
+
+async function open(path, words = "") {
+  try {
+    const listing = await call(`/api/v1/sources?path=${encodeURIComponent(path)}`);
+    source.value = path;
+    showTrail(path);
+    folders.replaceChildren(...listing.folders.map((folder) => {
+      const row = document.createElement("button");
+      row.type = "button";
+      row.className = "list-group-item list-group-item-action";
+      const text = document.createElement("bdi");
+      text.textContent = folder.name;
+      row.append(icon("folder"), " ", text);
+      row.addEventListener("click", () => open(folder.path, folder.name));
+      return row;
+    }));
+    const many = listing.more ? "more than 5,000 entries" : `${listing.files.toLocaleString()} files`;
+    document.getElementById("inside").textContent =
+      `This folder holds ${many} and ${listing.folders.length.toLocaleString()} folders. All of it will be looked through.`;
+    if (!name.value || name.value === named) name.value = named = words;
+  } catch (error) {
+    notice(error.message, "danger");
+  }
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const data = new FormData(form);
+  const body = {
+    name: data.get("name"), description: data.get("description"), source: source.value,
+    stages: data.getAll("stages"),
+  };
+  try {
+    const job = await call("/api/v1/jobs", { method: "POST", body });
+    if (event.submitter?.value === "start") await call(`/api/v1/jobs/${job.id}/start`, { method: "POST" });
+    location.assign(`/jobs/${job.id}`);
+  } catch (error) {
+    notice(error.message, "danger");
+  }
+});
+
+open("");

@@ -1,0 +1,204 @@
+"""The gallery, the map and the timeline in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+from tests.makers.photos import photo
+from tests.support.web import WebServer, axe_findings
+
+
+@pytest.fixture
+def gallery(web: WebServer, scanned: str, page: Page) -> str:
+    """Address of the gallery of all pictures; the page is the administrator's."""
+    web.let_in(page.context, web.administrator)
+    return f"{web.url}/jobs/{scanned}/gallery"
+
+
+def tiles(page: Page) -> Iterator[str]:
+    expect(page.locator("#count")).not_to_be_empty()
+    for tile in page.locator(".tile").all():
+        yield (tile.get_attribute("aria-label") or "").split(",")[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("camera:nikon", {"Holidays/boat.jpg"}),
+        ("place:stockholm", {"Holidays/lake.jpg"}),
+        ("date:2017", {"Holidays/lake.jpg"}),
+        ("boat", {"Holidays/boat.jpg"}),
+        ("is:duplicate", {"Holidays/boat.jpg"}),
+        ("format:webp", {"Office/map.webp"}),
+        ("lake OR map", {"Holidays/lake.jpg", "Office/map.webp"}),
+    ],
+)
+def test_pictures_are_found_by_what_they_are(
+    page: Page, gallery: str, query: str, found: set[str]
+) -> None:
+    page.goto(gallery)
+    page.keyboard.press("/")
+    page.keyboard.type(query)
+    page.keyboard.press("Enter")
+    count = f"{len(found)} picture{'' if len(found) == 1 else 's'}"
+    expect(page.locator("#count")).to_have_text(count)
+    if query != "is:duplicate":  # the first of two paths may be either
+        assert {name.replace("copy of ", "") for name in tiles(page)} == found
+    page.go_back()
+    expect(page.locator("#count")).not_to_have_text(count)
+
+
+def test_a_search_that_cannot_be_read_is_explained(page: Page, gallery: str) -> None:
+    page.goto(f'{gallery}?q="red')
+    expect(page.locator("#search-error")).to_contain_text("quotation mark")
+
+
+def test_nothing_found_says_what_to_do(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}?q=zeppelin")
+    expect(page.get_by_text("No picture fits this search")).to_be_visible()
+    page.get_by_role("link", name="Show all pictures").click()
+    expect(page.locator(".tile").first).to_be_visible()
+
+
+def test_filters_write_the_search_and_chips_take_it_away(page: Page, gallery: str) -> None:
+    page.goto(gallery)
+    page.get_by_role("button", name="Filters").click()
+    camera = page.locator("select[data-field=camera]")
+    expect(camera.locator("option")).not_to_have_count(1)
+    camera.select_option(index=1)
+    expect(page.locator(".chip")).to_have_count(1)
+    expect(page).to_have_url(re.compile("q=camera"))
+    page.locator("select[data-field=faces]").select_option("0")
+    expect(page.locator(".chip")).to_have_count(2)
+    page.locator(".chip button").first.click()
+    expect(page.locator(".chip")).to_have_count(1)
+
+
+def test_a_link_to_a_picture_opens_its_panes(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}?q=boat")
+    page.locator(".tile").first.click()
+    panel = page.locator("#panel")
+    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(panel).to_contain_text("At 2 paths")
+    expect(panel).to_contain_text("by FACTS, from measured facts")
+    address = page.url
+    assert "picture=" in address
+    page.goto("about:blank")
+    page.goto(address)
+    expect(panel.get_by_role("tab", name="Info")).to_be_visible()
+    panel.get_by_role("tab", name="Metadata").click()
+    expect(panel).to_contain_text("NIKON D90")
+    panel.get_by_label("Search in the metadata").fill("no such tag")
+    expect(panel.get_by_text("NIKON D90")).to_be_hidden()
+    panel.get_by_role("tab", name="Location").click()
+    expect(panel).to_contain_text("45.92")
+    expect(panel.locator(".leaflet-container")).to_be_visible()
+    panel.get_by_role("tab", name="Stages").click()
+    expect(panel).to_contain_text("version")
+
+
+def test_the_keyboard_does_it_all(page: Page, gallery: str) -> None:
+    page.goto(gallery)
+    expect(page.locator(".tile").first).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".tile[aria-selected=true]")).to_have_attribute("data-index", "0")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("i")
+    expect(page.locator("#panel")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#panel")).to_be_hidden()
+    page.keyboard.press("End")
+    expect(page.locator(".tile[aria-selected=true]")).to_be_visible()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    viewer = page.locator("#viewer")
+    expect(viewer.locator("img")).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("+")
+    page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys and search")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.locator("#faces-button")).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_url(re.compile("faces=1"))
+
+
+def test_the_size_of_tiles_is_remembered(page: Page, gallery: str) -> None:
+    page.goto(gallery)
+    page.locator("#tile-size").fill("300")
+    width = page.locator(".tile").first.bounding_box()
+    page.reload()
+    expect(page.locator(".tile").first).to_be_visible()
+    again = page.locator(".tile").first.bounding_box()
+    assert width is not None
+    assert again is not None
+    assert again["width"] == width["width"] >= 300
+
+
+def test_the_map_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
+    web.let_in(page.context, web.administrator)
+    page.goto(f"{web.url}/jobs/{scanned}/map")
+    expect(page.locator("#map-count")).to_contain_text("2 pictures")
+    expect(page.locator(".cluster")).not_to_have_count(0)
+    page.get_by_role("link", name="Show these pictures").click()
+    expect(page.locator("#count")).to_have_text("2 pictures")
+    expect(page.get_by_text("on this part of the map")).to_be_visible()
+
+
+def test_the_timeline_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
+    web.let_in(page.context, web.administrator)
+    page.goto(f"{web.url}/jobs/{scanned}/timeline")
+    page.get_by_role("button", name="2016-07: 1 pictures").click()
+    page.get_by_role("link", name="Show 1 pictures of 2016-07").click()
+    expect(page.locator("#count")).to_have_text("1 picture")
+
+
+def test_a_grid_of_thousands_holds_only_what_is_in_sight(
+    page: Page, web: WebServer, tmp_path: Path
+) -> None:
+    folder = web.sources / "Thousands"
+    folder.mkdir()
+    owner = web.account("examiner")
+    small = photo(24, 16, 1)
+    try:
+        for number in range(1500):
+            (folder / f"{number:04}.jpg").write_bytes(small + b"%d" % number)
+        job = web.job(owner, "Thousands", stages=["similar"], run=True)
+    finally:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    with web.services.catalog.read() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM tiles")) >= 1500
+    web.let_in(page.context, owner)
+    page.goto(f"{web.url}/jobs/{job}/gallery")
+    expect(page.locator("#count")).to_have_text("1,500 pictures")
+    expect(page.locator(".tile").first).to_have_attribute("title", "0000.jpg")
+    assert page.locator(".tile").count() < 200
+    page.locator("#grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
+    expect(page.locator(".tile[data-index='1499']")).to_have_attribute("title", "1499.jpg")
+    assert page.locator(".tile").count() < 200
+    page.locator("#grid").evaluate("grid => { grid.scrollTop = grid.scrollHeight / 2; }")
+    expect(page.locator(".tile[title='0750.jpg']")).to_have_count(1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path", ["", "/gallery", "/gallery?picture=1", "/map", "/timeline", "/problems"]
+)
+def test_no_serious_finding_of_accessibility(
+    page: Page, web: WebServer, scanned: str, path: str, scheme: str
+) -> None:
+    web.let_in(page.context, web.administrator)
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto(f"{web.url}/jobs/{scanned}{path}")
+    if path.startswith(("/gallery", "/map")):
+        page.wait_for_load_state("networkidle")
+    assert axe_findings(page) == []

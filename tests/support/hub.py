@@ -1,0 +1,105 @@
+"""A model hub on 127.0.0.1: files by their path, with the faults that real servers have."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Hub:
+    """What is served, how, and what was asked for. Names are file names without a path."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    url: str = ""
+    ranges: bool = True
+    etags: str = "hub"
+    """hub: SHA-256 in X-Linked-ETag on a redirection; git: SHA-1 of the blob; none."""
+    cut: dict[str, int] = field(default_factory=dict)
+    """Name to the bytes after which the connection breaks, once each time it is asked for."""
+    status: dict[str, int] = field(default_factory=dict)
+    silent: threading.Event | None = None
+    """Set by the test when a server that sends nothing more may end."""
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    """Path and Range of each request, those for the store behind the redirection only."""
+
+    def serve(self, folder: Path) -> None:
+        """Serve the files of a folder."""
+        self.files.update({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+
+
+@contextmanager
+def hub() -> Iterator[Hub]:
+    """A running hub."""
+    made = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": made}))
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield made
+    finally:
+        if made.silent is not None:
+            made.silent.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+    def do_GET(self) -> None:
+        name = self.path.rpartition("/")[2]
+        data = self.hub.files.get(name)
+        status = self.hub.status.get(name, 200 if data is not None else 404)
+        if status != 200 or data is None:
+            self._head(status, {"Content-Length": "0"})
+        elif self.hub.etags == "hub" and not self.path.startswith("/store/"):
+            self._head(302, {
+                "Location": f"/store/{name}", "Content-Length": "0",
+                "X-Linked-Size": str(len(data)),
+                "X-Linked-ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+            })  # fmt: skip
+        else:
+            self._send(name, data)
+
+    def _send(self, name: str, data: bytes) -> None:
+        asked = self.headers.get("Range")
+        self.hub.asked.append((self.path, asked))
+        headers = {}
+        if self.hub.etags == "git":
+            blob = b"blob %d\0" % len(data) + data
+            headers["ETag"] = f'"{hashlib.sha1(blob).hexdigest()}"'
+        start = int(re.findall(r"\d+", asked)[0]) if asked and self.hub.ranges else 0
+        if start >= len(data) > 0:
+            self._head(416, {"Content-Length": "0"})
+            return
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        body = data[start:]
+        self._head(206 if start else 200, {"Content-Length": str(len(body)), **headers})
+        most = self.hub.cut.get(name)
+        self.wfile.write(body[:most])
+        if most is not None and most < len(body):
+            self.wfile.flush()
+            if self.hub.silent is not None:
+                self.hub.silent.wait(60)
+            self.close_connection = True
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.end_headers()

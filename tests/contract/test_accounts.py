@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -45,7 +44,7 @@ from caseframe.domain.people import (
 )
 from caseframe.domain.work import JobState
 
-NOBODY = str(uuid.uuid4())
+NOBODY = "00000000-0000-4000-8000-000000000000"
 OTHER_PASSWORD = "Another-horse-8"
 ANNA = "anna@example.org"
 

@@ -155,8 +155,8 @@ def test_the_map_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) 
 def test_the_timeline_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
     web.let_in(page.context, web.administrator)
     page.goto(f"{web.url}/jobs/{scanned}/timeline")
-    page.get_by_role("button", name="2016-07: 1 pictures").click()
-    page.get_by_role("link", name="Show 1 pictures of 2016-07").click()
+    page.get_by_role("button", name="2016-07: 1 picture").click()
+    page.get_by_role("link", name="Show 1 picture of 2016-07").click()
     expect(page.locator("#count")).to_have_text("1 picture")
 
 

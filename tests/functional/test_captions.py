@@ -86,7 +86,7 @@ def test_a_scan_with_nothing_new_starts_no_model(
     source: Path, tmp_path: Path, models: Path, cache: Path
 ) -> None:
     case = tmp_path / "case"
-    said = {"CASEFRAME_LOG_LEVEL": "info"}
+    said: dict[str, Any] = {"CASEFRAME_LOG_LEVEL": "info"}
     first = ("scan", source, "--case", case, "--stages", "caption")
     once = run(*first, cache=cache, **_models(models), **said)
     assert "model loaded" in once.err

@@ -93,7 +93,7 @@ def undocumented() -> list[Route]:
         Route(method, route.path, True)
         for router in PAGES
         for route in _routes(router.routes)
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]
 
 
@@ -103,7 +103,7 @@ def of_the_interface() -> list[Route]:
         Route(method, route.path, False)
         for router in API
         for route in _routes(router.routes)
-        for method in sorted(route.methods)
+        for method in sorted(route.methods or ())
     ]
 
 

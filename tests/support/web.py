@@ -203,6 +203,7 @@ def web_server(case: Path, sources: Path, cache: Path, **given: Any) -> Iterator
     """A server over the case (made where there is none), with settings as `given`."""
     settings = clean_settings(cache, **given)
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with (
             open_case(case, settings, create=True) as opened,

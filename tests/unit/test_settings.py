@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from caseframe.domain.errors import UsageError
+from caseframe.domain.people import SignUpPolicy
 from caseframe.settings import Settings, load_settings
 
 
@@ -50,3 +51,16 @@ def test_every_setting_says_what_it_does() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+def test_a_child_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = load_settings(
+        trusted_proxies=("10.0.0.0/8", "2001:db8::/32"), workers=3, log_json=True,
+        sign_up=SignUpPolicy.CLOSED, cache_dir=Path("cache"),
+    )  # fmt: skip
+    for name, value in given.environment().items():
+        monkeypatch.setenv(name, value)
+    read = load_settings()
+    assert read.cache_dir == Path("cache").absolute()
+    for name in ("trusted_proxies", "workers", "log_json", "sign_up"):
+        assert getattr(read, name) == getattr(given, name), name

@@ -25,7 +25,7 @@ class Small:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of an image and paths in the job at which it should stand, the first one first."""
+    """The content of an image and the paths in the job at which it should stand, in order."""
 
     sha256: bytes
     size: int

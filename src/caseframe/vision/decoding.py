@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -28,6 +29,7 @@ from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory
 
 Prepare = Callable[[bytes], Any]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_START_SECONDS = 20
 _STOP_SECONDS = 10
 _SPARE_SECONDS = 30  # for a process that ignores its own alarm
 
@@ -62,8 +64,16 @@ class Decoders:
         )
 
     async def warm(self) -> None:
-        """Start the processes now, so that the first picture does not wait for them."""
-        await asyncio.gather(*(self._run(_ready, ()) for _ in range(self._options.processes)))
+        """Start the processes, and return when all are there.
+
+        No picture waits for them then; and one that is ended while it starts says so at length.
+        """
+        wanted = self._options.processes
+        there: set[int] = set()
+        until = time.monotonic() + _START_SECONDS
+        while len(there) < wanted and time.monotonic() < until:
+            there.update(await asyncio.gather(*(self._run(os.getpid, ()) for _ in range(wanted))))
+            await asyncio.sleep(0.02)  # so that it is not always the first one that answers
 
     async def prepare(self, model: str, data: bytes) -> Any:
         """What the model `model` takes for the picture `data`.
@@ -144,10 +154,6 @@ def _start(prepares: Mapping[str, Prepare], options: DecoderOptions) -> None:
     leave_with_parent()
     limit_memory(options.memory)
     _Here.prepares, _Here.seconds = prepares, options.seconds
-
-
-def _ready() -> None:
-    """Nothing; that it ran says that a process is there."""
 
 
 def _prepare(model: str, data: bytes) -> Any:

@@ -6,6 +6,8 @@ are quantized row by row as they come, so no picture changes the scale of its ne
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -17,9 +19,46 @@ _MOST_OF_ROWS = 126.0
 _LEAST = 1e-12  # an output without weights has to have some scale
 
 
-def quantized(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights (outputs, inputs) as int8, and the float32 scale of each output."""
-    scale = weight.float().abs().amax(dim=1).clamp_(min=_LEAST) / _MOST
+@cache
+def largest_exact() -> int:
+    """How large weights may be for this CPU's integer product to be exact; 0 where it never is.
+
+    Instruction sets without VNNI add two products in 16 bits, which overflow with weights of the
+    full 8 bits and not with those of 7 (oneDNN, "Nuances of int8 computations").
+    """
+    if "onednn" not in torch.backends.quantized.supported_engines:
+        return 0
+    rows = torch.full((2, 64), 127, dtype=torch.int8)
+    rows[1] = -127
+    for most in (127, 64):
+        weights = torch.full((16, 64), most, dtype=torch.int8)
+        weights[1::2] = -most
+        exact = rows.float() @ weights.float().t()
+        if torch.equal(_product(rows, _packed(weights), torch.ones(16), torch.float32), exact):
+            return most
+    return 0
+
+
+def _packed(weights: torch.Tensor) -> torch.Tensor:
+    """Laid out for the instructions of this processor; no longer a plain tensor then."""
+    packed: torch.Tensor = torch.ops.onednn.qlinear_prepack(weights, None)
+    return packed
+
+
+def _product(
+    rows: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor, kind: torch.dtype
+) -> torch.Tensor:
+    """Rows (n, inputs) times packed weights, each output times its scale: (n, outputs)."""
+    zero = torch.zeros(scale.shape[0], dtype=torch.int32)
+    product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+        rows, 1.0, 0, packed, scale, zero, None, 1.0, 0, kind, "none", [], ""
+    )
+    return product
+
+
+def quantized(weight: torch.Tensor, most: float = _MOST) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights (outputs, inputs) as int8 of at most `most`, and the float32 scale of each output."""
+    scale = weight.float().abs().amax(dim=1).clamp_(min=_LEAST) / most
     return torch.round(weight.float() / scale[:, None]).to(torch.int8), scale
 
 
@@ -33,19 +72,19 @@ def _rows(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 class Int8Linear(nn.Module):  # type: ignore[misc] # torch is not type-checked
     """A linear layer of int8 weights; takes and gives what floating type it is given.
 
-    On a CPU the product is computed in integers by oneDNN, elsewhere in floating point.
+    On a CPU the product is computed in integers by oneDNN where that is exact, else in floating
+    point from weights that are spread out again each time: small, and not fast.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, *, on_cpu: bool) -> None:
         super().__init__()
         self.outputs, self.inputs = weight.shape
-        values, scale = quantized(weight)
+        most = largest_exact() if on_cpu else 0
+        values, scale = quantized(weight, most or _MOST)
         self.register_buffer("scale", scale)
         self.register_buffer("bias", bias)
-        self.register_buffer("zero", torch.zeros(self.outputs, dtype=torch.int32))
-        # Laid out once for the instructions of this processor; no longer a plain tensor then.
-        self._packed = torch.ops.onednn.qlinear_prepack(values, None) if on_cpu else None
-        self.register_buffer("values", None if on_cpu else values)
+        self._packed = _packed(values) if most else None
+        self.register_buffer("values", None if most else values)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (…, inputs) to (…, outputs)."""
@@ -53,9 +92,7 @@ class Int8Linear(nn.Module):  # type: ignore[misc] # torch is not type-checked
             weight = self.values.to(x.dtype) * self.scale.to(x.dtype)[:, None]
             return functional.linear(x, weight, self.bias)
         rows, scale = _rows(x.reshape(-1, self.inputs))
-        y = torch.ops.onednn.qlinear_pointwise(
-            rows, 1.0, 0, self._packed, self.scale, self.zero, None, 1.0, 0, x.dtype, "none", [], ""
-        )
+        y = _product(rows, self._packed, self.scale, x.dtype)
         y = y * scale if self.bias is None else torch.addcmul(self.bias, y, scale)
         return y.view(*x.shape[:-1], self.outputs)
 

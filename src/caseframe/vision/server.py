@@ -235,7 +235,7 @@ async def serving(
         # The last answers are on their way; those who only watch our health would never leave.
         await server.stop(_FLUSH_SECONDS)
         await asyncio.gather(ready, return_exceptions=True)
-        await asyncio.to_thread(service.close)
+        await service.close()
 
 
 async def _get_ready(service: VisionService, healthy: health.aio.HealthServicer) -> None:

@@ -63,15 +63,16 @@ class VisionService:
         there = {name: m for name, m in models.items() if not isinstance(m, ModelUnavailable)}
         prepares = {name: model.prepare for name, model in there.items()}
         self._decoders = Decoders(prepares, options.decoders)
+        self._warm: asyncio.Future[None] | None = None
         self._batchers = {name: Batcher(model) for name, model in there.items()}
 
     async def start(self) -> None:
         """Get the decoders and the preferred model ready. Raises ModelUnavailable."""
-        warm = asyncio.ensure_future(self._decoders.warm())
+        self._warm = asyncio.ensure_future(self._decoders.warm())
         try:
             await self.load(self.options.preferred)
         finally:
-            await warm
+            await asyncio.shield(self._warm)
 
     async def load(self, name: str) -> None:
         """Bring a model into memory. Raises ModelUnavailable, UsageError for an unknown name."""
@@ -135,8 +136,13 @@ class VisionService:
         """Send away those that wait; those at work go on."""
         self.turns.close()
 
-    def close(self) -> bool:
+    async def close(self) -> bool:
         """End decoders and models; False when a model is still at work and had to be left."""
+        if self._warm is not None:  # those that are starting must not be ended half way
+            await asyncio.gather(self._warm, return_exceptions=True)
+        return await asyncio.to_thread(self._end)
+
+    def _end(self) -> bool:
         self._decoders.close()
         ended = [batcher.close() for batcher in self._batchers.values()]
         return all(ended)

@@ -53,7 +53,7 @@ def visitor(request: Request, here: ServicesDep) -> Principal | None:
     return None if token_of(request) is None else principal(request, here)
 
 
-def client(request: Request) -> Client:
+async def client(request: Request) -> Client:
     """From where somebody asks."""
     return client_of(request.scope)
 

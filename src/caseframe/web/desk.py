@@ -93,7 +93,7 @@ class Desk:
         return Words(answer.description or "", answer.error)
 
 
-def desk(request: Request) -> Desk:
+async def desk(request: Request) -> Desk:
     """The desk of the application that the request came to."""
     found: Desk = request.app.state.desk
     return found

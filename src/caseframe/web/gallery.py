@@ -24,6 +24,8 @@ from caseframe.domain.errors import UsageError
 
 _LONGEST = 2000
 _KEPT = 32
+_BLOCK = 200
+"""Tiles between two landmarks by which a position is found; what our own page asks for too."""
 
 
 def area_of(text: str) -> Area:
@@ -37,7 +39,7 @@ def area_of(text: str) -> Area:
     return Area(south, west, north, east)
 
 
-def chosen(
+async def chosen(
     q: Annotated[str, Query(max_length=_LONGEST, description="what to search for")] = "",
     camera: Annotated[str | None, Query(max_length=500, description="exactly this one")] = None,
     country: Annotated[str | None, Query(max_length=500)] = None,
@@ -50,7 +52,7 @@ def chosen(
     return GalleryQuery(q, camera, country, town, None if area is None else area_of(area))
 
 
-def ordered(
+async def ordered(
     sort: Annotated[
         str, Query(max_length=20, description="path, captured, size or added; -path turns round")
     ] = "path",
@@ -165,10 +167,10 @@ def position(
     """
     with catalog.read() as connection:
         here = _Ordered(sort, place_of(sort, gallery.cursor_of(connection, job_id, image_id, sort)))
-    known = landmarks(catalog, job_id, query, sort, MOST_TILES, stop).cursors
+    known = landmarks(catalog, job_id, query, sort, _BLOCK, stop).cursors
     block = bisect_left(known, here, key=lambda text: _Ordered(sort, place_of(sort, text)))
     with catalog.read() as connection:
         after = known[block - 1] if block else None
-        page = gallery.page(connection, job_id, query, sort, after=after, limit=MOST_TILES)
+        page = gallery.page(connection, job_id, query, sort, after=after, limit=_BLOCK)
     ids = [tile.image_id for tile in page.tiles]
-    return block * MOST_TILES + ids.index(image_id) if image_id in ids else None
+    return block * _BLOCK + ids.index(image_id) if image_id in ids else None

@@ -55,7 +55,10 @@ class Services:
     options: WebOptions
 
 
-def services(request: Request) -> Services:
-    """The services of the application that the request came to."""
+async def services(request: Request) -> Services:
+    """The services of the application that the request came to.
+
+    A coroutine, as it waits for nothing: FastAPI would send a plain function to a thread.
+    """
     found: Services = request.app.state.services
     return found

@@ -59,6 +59,19 @@ def test_bytes_come_back_as_what_the_model_takes() -> None:
     assert with_decoders(work) == COLOUR
 
 
+def test_warm_decoders_are_all_there() -> None:
+    async def work(decoders: Decoders) -> Any:
+        await decoders.warm()
+        slow = [asyncio.create_task(decoders.prepare("mean", HANGER)) for _ in range(3)]
+        pid, _ = await decoders.prepare("told", GOOD)
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return psutil.pid_exists(pid)
+
+    assert with_decoders(work, processes=4)
+
+
 @pytest.mark.parametrize(
     ("data", "error", "said"),
     [

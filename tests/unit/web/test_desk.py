@@ -55,7 +55,8 @@ def test_who_fits_comes_in_and_others_wait_in_their_order() -> None:
 
 def test_who_is_larger_than_the_room_has_it_alone() -> None:
     async def crowd() -> list[str]:
-        room, seen = Room(10, 30), []
+        room = Room(10, 30)
+        seen: list[str] = []
         async with room.take(5):
             large = asyncio.create_task(enter(room, 1000, seen, "large"))
             await asyncio.sleep(0)

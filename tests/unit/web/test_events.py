@@ -31,7 +31,7 @@ class Counting:
 
 
 def stream(broadcaster: Broadcaster, job: str = "a") -> aclosing[Any]:
-    return aclosing(broadcaster.listen(job))  # type: ignore[type-var]
+    return aclosing(broadcaster.listen(job))
 
 
 async def take(events: AsyncIterator[str], count: int) -> list[str]:

@@ -48,7 +48,10 @@ class Sent:
         self.messages.append(message)
 
     def to(self, app: App, asked: dict[str, Any]) -> Sent:
-        asyncio.run(app(asked, self.receive, self.send))
+        async def answer() -> None:
+            await app(asked, self.receive, self.send)
+
+        asyncio.run(answer())
         return self
 
     @property

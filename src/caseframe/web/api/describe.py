@@ -79,7 +79,7 @@ class ModelsOut(BaseModel):
     allowance: AllowanceOut | None
 
 
-def describer(who: Visitor) -> Principal | None:
+async def describer(who: Visitor) -> Principal | None:
     """Lets in visitors, and everybody whose role describes pictures."""
     if who is not None:
         require(who, Action.DESCRIBE_IMAGE)

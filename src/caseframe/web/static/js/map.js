@@ -23,21 +23,31 @@ function marker(cluster) {
   words.className = "cluster";
   words.style.width = words.style.height = `${side}px`;
   words.textContent = cluster.count.toLocaleString();
+  const said = `${cluster.count.toLocaleString()} ${cluster.count === 1 ? "picture" : "pictures"}`;
   const made = L.marker([cluster.latitude, cluster.longitude], {
     icon: L.divIcon({ html: words, className: "", iconSize: [side, side] }),
-    title: `${cluster.count.toLocaleString()} pictures`, alt: `${cluster.count} pictures`, keyboard: true,
+    title: said, alt: said, keyboard: true,
   });
   return made.on("click", () => openCluster(cluster));
 }
 
-function openCluster(cluster) {
-  if (cluster.count > 1 && map.getZoom() < map.getMaxZoom()) {
-    map.setView([cluster.latitude, cluster.longitude], Math.min(map.getMaxZoom(), map.getZoom() + 3));
-    return;
+/** A cluster comes apart where its places do; pictures of one place open in the gallery. */
+async function openCluster(cluster) {
+  const cell = 360 / 2 ** map.getZoom() / 8;
+  const around = [cluster.latitude - cell, cluster.longitude - cell, cluster.latitude + cell, cluster.longitude + cell];
+  const asked = new URLSearchParams({ bounds: around.map((one) => one.toFixed(6)).join(","), zoom: 20, ...(q && { q }) });
+  try {
+    const parts = cluster.count === 1 ? [cluster] : await call(`/api/v1/jobs/${job}/pictures/map?${asked}`);
+    const box = L.latLngBounds(parts.map((one) => [one.latitude, one.longitude]));
+    if (map.getZoom() < map.getMaxZoom() && parts.length > 1) {
+      map.fitBounds(box.pad(0.3), { maxZoom: Math.max(map.getZoom() + 1, map.getBoundsZoom(box.pad(0.3))) });
+      return;
+    }
+    const area = [box.getSouth() - 1e-4, box.getWest() - 1e-4, box.getNorth() + 1e-4, box.getEast() + 1e-4];
+    location.assign(`/jobs/${job}/gallery?${new URLSearchParams({ ...(q && { q }), area: area.map((one) => one.toFixed(5)).join(",") })}`);
+  } catch (error) {
+    notice(error.message, "danger");
   }
-  const near = 360 / 2 ** (map.getZoom() + 5);
-  const area = [cluster.latitude - near, cluster.longitude - near, cluster.latitude + near, cluster.longitude + near].map((one) => one.toFixed(5)).join(",");
-  location.assign(`/jobs/${job}/gallery?${new URLSearchParams({ ...(q && { q }), area })}`);
 }
 
 async function draw() {
@@ -50,7 +60,7 @@ async function draw() {
     for (const cluster of found) marker(cluster).addTo(layer);
     const sum = found.reduce((all, cluster) => all + cluster.count, 0);
     document.getElementById("map-count").textContent = sum
-      ? `${sum.toLocaleString()} pictures with a place in this part of the world`
+      ? `${sum.toLocaleString()} ${sum === 1 ? "picture" : "pictures"} with a place in this part of the world`
       : "No picture says that it was taken in this part of the world.";
     document.getElementById("in-view").href = `/jobs/${job}/gallery?${new URLSearchParams({ ...(q && { q }), area: bounds() })}`;
     return found;

@@ -2,25 +2,68 @@
 import { call, notice } from "./common.js";
 import { h } from "./gallery/dom.js";
 
+const MOST_BARS = 1500; // beyond that, times without pictures are left out
+const MANY = 200; // months beyond which one begins with years
+const LEAST_APART = 48; // pixels between two years under the bars
 const root = document.getElementById("timeline");
 const job = root.dataset.job;
 const q = new URLSearchParams(location.search).get("q") ?? "";
 const unit = document.getElementById("unit");
 const link = document.getElementById("chosen");
 let buckets = [];
+let bars = [];
 let picked = [];
 
-function show() {
+const pictures = (count) => `${count.toLocaleString()} ${count === 1 ? "picture" : "pictures"}`;
+
+/** The time after this one: 2016, 2016-07 or 2016-07-15. */
+function following(start) {
+  const [year, month, day] = start.split("-").map(Number);
+  const pad = (number, digits) => String(number).padStart(digits, "0");
+  if (month === undefined) return pad(year + 1, 4);
+  if (day === undefined) return month === 12 ? `${pad(year + 1, 4)}-01` : `${pad(year, 4)}-${pad(month + 1, 2)}`;
+  const next = new Date(0);
+  next.setUTCFullYear(year, month - 1, day + 1);
+  return `${pad(next.getUTCFullYear(), 4)}-${pad(next.getUTCMonth() + 1, 2)}-${pad(next.getUTCDate(), 2)}`;
+}
+
+/** Bars one after the other in time, with room for times without pictures unless there are too many. */
+function spread() {
+  const made = [];
+  let at = buckets[0]?.start;
+  buckets.forEach((bucket, index) => {
+    while (at < bucket.start && made.length <= MOST_BARS) { made.push(null); at = following(at); }
+    made.push({ ...bucket, index });
+    at = following(bucket.start);
+  });
+  return made.length > MOST_BARS ? buckets.map((bucket, index) => ({ ...bucket, index })) : made;
+}
+
+function draw() {
   const most = Math.max(1, ...buckets.map((one) => one.count));
-  root.replaceChildren(...buckets.map((one, index) => {
-    const bar = h("button", {
-      type: "button", title: `${one.start}: ${one.count.toLocaleString()}`, "aria-label": `${one.start}: ${one.count} pictures`,
-      "aria-pressed": String(inside(index)), onclick: () => pick(index),
-    });
+  bars = [];
+  let year = "";
+  root.replaceChildren(...spread().map((one) => {
+    const column = h("span", { class: "bar-column" });
+    if (!one) return column;
+    const label = `${one.start}: ${pictures(one.count)}`;
+    const bar = h("button", { type: "button", title: label, "aria-label": label, "aria-pressed": "false", onclick: () => pick(one.index) });
     bar.style.height = `${Math.max(2, (100 * one.count) / most)}%`;
-    return bar;
+    bars.push(bar);
+    column.append(bar);
+    if (one.start.slice(0, 4) !== year) {
+      year = one.start.slice(0, 4);
+      column.append(h("span", { class: "year", "aria-hidden": "true" }, year));
+    }
+    return column;
   }));
-  document.getElementById("ends").textContent = buckets.length ? `${buckets[0].start} to ${buckets.at(-1).start}` : "";
+  let last = -Infinity;
+  for (const words of root.querySelectorAll(".year")) {
+    const left = words.parentElement.offsetLeft;
+    words.hidden = left - last < LEAST_APART || left > root.scrollWidth - LEAST_APART / 2;
+    if (!words.hidden) last = left;
+  }
+  document.getElementById("ends").textContent = buckets.length ? `${pictures(buckets.reduce((sum, one) => sum + one.count, 0))}, ${buckets[0].start} to ${buckets.at(-1).start}` : "";
 }
 
 function inside(index) {
@@ -29,27 +72,34 @@ function inside(index) {
 
 /** The first click begins a range, the second ends it. */
 function pick(index) {
-  picked = picked.length === 1 ? [picked[0], index] : [index];
+  picked = picked.length === 1 && picked[0] !== index ? [picked[0], index] : [index];
+  bars.forEach((bar, at) => bar.setAttribute("aria-pressed", String(inside(at))));
   const [from, until] = [buckets[Math.min(...picked)].start, buckets[Math.max(...picked)].start];
   const date = from === until ? `date:${from}` : `date:${from}..${until}`;
   const count = buckets.filter((_, at) => inside(at)).reduce((sum, one) => sum + one.count, 0);
   link.hidden = false;
   link.href = `/jobs/${job}/gallery?${new URLSearchParams({ q: [q, date].filter(Boolean).join(" "), sort: "captured" })}`;
-  link.textContent = `Show ${count.toLocaleString()} pictures of ${from === until ? from : `${from} to ${until}`}`;
-  show();
+  document.getElementById("said").textContent = `Show ${pictures(count)} of ${from === until ? from : `${from} to ${until}`}`;
 }
 
-async function load() {
+async function load(first = false) {
   picked = [];
   link.hidden = true;
   try {
     buckets = await call(`/api/v1/jobs/${job}/pictures/timeline?${new URLSearchParams({ unit: unit.value, ...(q && { q }) })}`);
+    if (first && spread().length > MANY) {
+      unit.value = "year";
+      await load();
+      return;
+    }
     document.getElementById("no-times").hidden = buckets.length > 0;
-    show();
+    root.hidden = buckets.length === 0;
+    draw();
   } catch (error) {
     notice(error.message, "danger");
   }
 }
 
-unit.addEventListener("change", load);
-load();
+unit.addEventListener("change", () => load());
+addEventListener("resize", draw);
+load(true);

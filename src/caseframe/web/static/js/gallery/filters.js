@@ -3,9 +3,18 @@ import { call } from "../common.js";
 import { h } from "./dom.js";
 
 const TERM = /-?(?:[a-z0-9]+:)?(?:"[^"]*"?|\S+)/gi;
+const ONLY = /^(is:duplicate|has:problem|has:place)$/;
 
+/** The parts of a search that can be taken away one by one; terms with OR between are one. */
 export function terms(q) {
-  return q.match(TERM) ?? [];
+  const found = [];
+  let joined = false;
+  for (const term of q.match(TERM) ?? []) {
+    if (term === "OR" || joined) found.push(`${found.pop() ?? ""} ${term}`.trim());
+    else found.push(term);
+    joined = term === "OR";
+  }
+  return found;
 }
 
 function field(term) {
@@ -22,7 +31,7 @@ export class Filters {
     this.state = state;
     this.form = document.getElementById("filter-form");
     this.chips = document.getElementById("chips");
-    this.form.addEventListener("change", () => this.apply());
+    this.form.addEventListener("change", (event) => this.apply(event.target));
     this.form.addEventListener("submit", (event) => event.preventDefault());
     document.getElementById("filter-button").addEventListener("click", () => this.load(), { once: true });
   }
@@ -39,17 +48,14 @@ export class Filters {
     this.show();
   }
 
-  apply() {
-    const kept = terms(this.state.q).filter((term) =>
-      !["camera", "place", "format", "faces", "date"].includes(field(term)) && !/^(is:duplicate|has:problem|has:place)$/.test(term));
-    for (const select of this.form.querySelectorAll("select")) {
-      if (!select.value) continue;
-      const name = select.dataset.field;
-      kept.push(name === "only" ? select.value : `${name}:${quoted(select.value)}`);
-    }
+  /** Write one menu into the search, in place of what was there of its kind; the rest stays. */
+  apply(menu) {
+    const name = menu.dataset.field ?? "date";
+    const kept = terms(this.state.q).filter((term) => (name === "only" ? !ONLY.test(term) : field(term) !== name));
     const [from, until] = ["from", "until"].map((id) => document.getElementById(id).value);
-    if (from || until) kept.push(`date:${from}..${until}`);
-    this.state.set({ q: kept.join(" ") });
+    if (name === "date") kept.push(from || until ? `date:${from}..${until}` : "");
+    else if (menu.value) kept.push(name === "only" ? menu.value : `${name}:${quoted(menu.value)}`);
+    this.state.set({ q: kept.filter(Boolean).join(" "), picture: null });
   }
 
   /** Menus and chips as the search says. */
@@ -65,7 +71,7 @@ export class Filters {
     document.getElementById("from").value = date?.[1] ?? "";
     document.getElementById("until").value = date?.[2] ?? "";
     const chips = found.map((term, index) => this.chip(term, () =>
-      this.state.set({ q: found.filter((_, other) => other !== index).join(" ") })));
+      this.state.set({ q: found.filter((_, other) => other !== index).join(" "), picture: null })));
     if (this.state.area) chips.push(this.chip("on this part of the map", () => this.state.set({ area: "" })));
     this.chips.replaceChildren(...chips);
   }

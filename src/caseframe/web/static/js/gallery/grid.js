@@ -1,5 +1,6 @@
 // A grid of any number of pictures: only the rows in sight exist. The scrollbar stands for all of
 // them; above what a browser can scroll, it stands for them in proportion.
+import { call } from "../common.js";
 import { boxes, h } from "./dom.js";
 
 const MOST_HEIGHT = 15_000_000; // browsers stop at 17 to 33 million pixels
@@ -25,8 +26,7 @@ export class Grid extends EventTarget {
     this.faces = null;
     element.addEventListener("scroll", () => this.soon(), { passive: true });
     new ResizeObserver(() => this.layout()).observe(element);
-    source.addEventListener("arrived", () => this.draw());
-    source.addEventListener("counted", () => this.layout());
+    source.addEventListener("arrived", () => { this.draw(); this.tell(); });
     element.addEventListener("click", (event) => {
       const tile = event.target.closest(".tile");
       if (tile) this.choose(Number(tile.dataset.index), { open: true });
@@ -44,14 +44,19 @@ export class Grid extends EventTarget {
     return Math.ceil(this.source.total / this.columns);
   }
 
+  /** Find out how much there is room for; what stood at the top stays there. */
   layout() {
     const top = this.columns ? this.firstRow() * this.columns : 0;
-    this.columns = Math.max(1, Math.floor(this.element.clientWidth / this.side));
-    this.width = this.element.clientWidth / this.columns;
-    this.height = Math.min(this.rows * this.width, MOST_HEIGHT);
+    const columns = Math.max(1, Math.floor(this.element.clientWidth / this.side));
+    const width = this.element.clientWidth / columns;
+    if (!width) return;
+    const other = columns !== this.columns || width !== this.width;
+    Object.assign(this, { columns, width, height: Math.min(Math.ceil(this.source.total / columns) * width, MOST_HEIGHT) });
     this.space.style.height = `${this.height}px`;
-    this.clear();
-    if (top) this.scrollToRow(Math.floor(top / this.columns));
+    if (other) {
+      this.clear();
+      if (top) this.scrollToRow(Math.floor(top / columns));
+    }
     this.draw();
   }
 
@@ -103,11 +108,13 @@ export class Grid extends EventTarget {
   show(index, top) {
     let tile = this.tiles.get(index);
     const picture = this.source.at(index);
-    if (tile && tile.dataset.id !== String(picture?.id ?? "")) { tile.remove(); tile = null; }
-    if (!tile) {
+    if (!tile || tile.dataset.id !== String(picture?.id ?? "")) {
+      const focused = tile && tile === document.activeElement;
+      tile?.remove();
       tile = this.make(index, picture);
       this.tiles.set(index, tile);
       this.space.append(tile);
+      if (focused) { tile.tabIndex = 0; tile.focus({ preventScroll: true }); }
     }
     const row = Math.floor(index / this.columns);
     const y = this.element.scrollTop + row * this.width - top;
@@ -141,21 +148,28 @@ export class Grid extends EventTarget {
     if (small.length) frame.append(h("span", { class: "marks", "aria-hidden": "true" }, small.map((words) => h("span", {}, words))));
   }
 
-  /** Select a picture: its tile gets the focus, listeners hear of it. */
-  choose(index, { open = false, focus = true } = {}) {
+  /** Select a picture; listeners hear of it ("choose") as soon as it is here. */
+  choose(index, { open = false, focus = true, quiet = false } = {}) {
     if (index < 0 || index >= this.source.total) return;
-    const before = this.tiles.get(this.current);
+    this.tiles.get(this.current)?.setAttribute("aria-selected", "false");
     this.current = index;
-    before?.setAttribute("aria-selected", "false");
+    this.untold = quiet ? null : { open };
     this.reveal(index);
     this.draw();
     if (focus) this.tiles.get(index)?.focus({ preventScroll: true });
-    this.dispatchEvent(new CustomEvent("choose", { detail: { index, open } }));
+    this.tell();
   }
 
-  move(step) {
+  tell() {
+    if (!this.untold || !this.source.at(this.current)) return;
+    const detail = this.untold;
+    this.untold = null;
+    this.dispatchEvent(new CustomEvent("choose", { detail }));
+  }
+
+  move(step, options) {
     const next = this.current < 0 ? 0 : this.current + step;
-    this.choose(Math.min(Math.max(0, next), this.source.total - 1));
+    this.choose(Math.min(Math.max(0, next), this.source.total - 1), options);
   }
 
   setFaces(on) {
@@ -173,10 +187,25 @@ export class Grid extends EventTarget {
     }
     if (missing.length) {
       for (const id of missing) this.faces.set(id, []);
-      const response = await fetch(`/api/v1/jobs/${this.job}/faces?images=${missing.join(",")}`);
-      if (response.ok) for (const [id, found] of Object.entries(await response.json())) this.faces.set(Number(id), found);
+      try {
+        const found = await call(`/api/v1/jobs/${this.job}/faces?images=${missing.join(",")}`);
+        for (const [id, faces] of Object.entries(found)) this.faces.set(Number(id), faces);
+      } catch {
+        for (const id of missing) this.faces.delete(id); // asked again with the next scroll
+      }
     }
     for (const [index, tile] of this.tiles) this.box(tile, this.source.at(index));
+  }
+
+  /** The faces of one picture. */
+  async facesOf(picture) {
+    if (!picture.faces) return [];
+    this.faces ??= new Map();
+    if (!this.faces.get(picture.id)?.length) {
+      const found = await call(`/api/v1/jobs/${this.job}/faces?images=${picture.id}`);
+      this.faces.set(picture.id, found[picture.id] ?? []);
+    }
+    return this.faces.get(picture.id);
   }
 
   box(tile, picture) {

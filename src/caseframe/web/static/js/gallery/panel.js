@@ -3,6 +3,10 @@ import { call, icon, localTimes, notice } from "../common.js";
 import { boxes, foreign, h, size } from "./dom.js";
 import { worldMap } from "./worldmap.js";
 
+const STATES = {
+  corrupt: "The file is damaged: no pixel of it could be decoded.",
+  "over-limit": "The picture is larger than the limits allow, so nothing of it was decoded.",
+};
 const PANES = ["Info", "Metadata", "Location", "Faces", "Stages"];
 
 export class Panel {
@@ -17,40 +21,61 @@ export class Panel {
 
   hide() {
     this.element.hidden = true;
+    this.aborter?.abort();
     this.picture = null;
+    this.known = null;
   }
 
+  /** Show a picture: a tile, or only `{ id }` of one that is not in sight. */
   async show(picture) {
     this.element.hidden = false;
     if (this.picture?.id === picture.id) return;
     this.picture = picture;
+    this.known = null;
     this.aborter?.abort();
     this.aborter = new AbortController();
-    this.head(picture);
+    if (picture.path) this.head(picture);
     try {
       const known = await call(`/api/v1/jobs/${this.job}/pictures/${picture.id}`, { signal: this.aborter.signal });
-      if (this.picture !== picture) return;
+      if (!picture.path) this.head(known.picture);
+      this.picture = known.picture;
       this.known = known;
       this.by = Object.fromEntries(known.stages.map((stage) => [stage.stage, stage]));
       this.drawPane();
       this.drawFaces();
     } catch (error) {
-      if (error.name !== "AbortError") this.body.replaceChildren(h("p", { class: "text-danger" }, error.message));
+      if (error.name !== "AbortError") this.wrong(error, picture);
     }
   }
 
+  wrong(error, picture) {
+    if (!picture.path) this.head({ ...picture, path: "No such picture", thumbnail: false });
+    this.body.replaceChildren(h("p", { class: "text-danger", role: "alert" }, error.message));
+  }
+
   head(picture) {
-    const source = picture.thumbnail ? `/api/v1/jobs/${this.job}/pictures/${picture.id}/view?side=800` : null;
-    this.holder = h("span", { class: "holder" }, source ? h("img", { src: source, alt: "" }) : []);
-    const preview = h("button", { class: "preview", type: "button", "aria-label": "Show in full (Enter)", onclick: () => this.view() }, this.holder);
     const name = picture.path.split("/").pop();
     const head = h("div", { class: "head" }, h("h2", { class: "card-title m-0 flex-fill" }, foreign(name)),
       h("button", { class: "btn btn-icon btn-sm", type: "button", "aria-label": "Close (Esc)", onclick: () => this.close() }, icon("x")));
-    this.tabs = h("ul", { class: "nav nav-tabs", role: "tablist" }, PANES.map((title) => h("li", { class: "nav-item", role: "presentation" },
-      h("button", { class: "nav-link px-2", type: "button", role: "tab", id: `tab-${title}`, "aria-controls": "pane", onclick: () => this.choose(title) }, title))));
+    this.tabs = h("ul", { class: "nav nav-tabs", role: "tablist", onkeydown: (event) => this.tabKey(event) },
+      PANES.map((title) => h("li", { class: "nav-item", role: "presentation" },
+        h("button", { class: "nav-link px-2", type: "button", role: "tab", id: `tab-${title}`, "aria-controls": "pane", onclick: () => this.choose(title) }, title))));
     this.body = h("div", { class: "pane", role: "tabpanel", id: "pane", tabindex: "0" }, h("p", { class: "text-secondary" }, "…"));
-    this.element.replaceChildren(head, source ? preview : [], this.tabs, this.body);
+    this.element.replaceChildren(head, this.preview(picture), this.tabs, this.body);
     this.mark();
+  }
+
+  /** The thumbnail at once, then the picture itself in its place. */
+  preview(picture) {
+    const at = `/api/v1/jobs/${this.job}/pictures/${picture.id}`;
+    this.holder = h("span", { class: "holder" });
+    if (!picture.thumbnail) return h("p", { class: "preview none" }, STATES[picture.state] ?? "No pixel of this picture could be decoded.");
+    const image = h("img", { src: `${at}/thumbnail`, alt: "", width: picture.width, height: picture.height });
+    const better = new Image();
+    better.onload = () => { image.src = better.src; };
+    better.src = `${at}/view?side=800`;
+    this.holder.append(image);
+    return h("button", { class: "preview", type: "button", "aria-label": "Show in full (Enter)", onclick: () => this.view() }, this.holder);
   }
 
   mark() {
@@ -58,6 +83,7 @@ export class Panel {
       const on = tab.textContent === this.pane;
       tab.classList.toggle("active", on);
       tab.setAttribute("aria-selected", String(on));
+      tab.tabIndex = on ? 0 : -1;
     }
     this.body.setAttribute("aria-labelledby", `tab-${this.pane}`);
   }
@@ -66,6 +92,16 @@ export class Panel {
     this.pane = title;
     this.mark();
     if (this.known) this.drawPane();
+  }
+
+  /** Tabs are one stop; arrows go from one to the next. */
+  tabKey(event) {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.choose(PANES[(PANES.indexOf(this.pane) + step + PANES.length) % PANES.length]);
+    this.tabs.querySelector("[aria-selected=true]").focus();
   }
 
   drawPane() {
@@ -88,7 +124,7 @@ export class Panel {
   /** Where a fact is from: stage, version, model, time. */
   origin(stage) {
     const run = this.by[stage];
-    if (!run) return "found by the scan";
+    if (!run) return `found by the scan, ${new Date(this.known.added_at).toLocaleString()}`;
     const when = run.finished_at ? `, ${new Date(run.finished_at).toLocaleString()}` : "";
     return `${run.title}, version ${run.version}${run.model ? `, ${run.model}` : ""}${when}`;
   }
@@ -101,9 +137,8 @@ export class Panel {
   }
 
   copy(text) {
-    return h("button", { class: "copy", type: "button", "aria-label": "Copy", title: "Copy", onclick: async () => {
-      await navigator.clipboard.writeText(text);
-      notice("Copied.");
+    return h("button", { class: "copy", type: "button", "aria-label": `Copy ${text.slice(0, 40)}`, title: "Copy", onclick: async () => {
+      await copyText(text);
     } }, icon("copy"));
   }
 
@@ -115,7 +150,7 @@ export class Panel {
     const rows = [
       this.fact("Caption", known.caption, "caption"), this.fact("Facts", facts, "facts"),
       this.fact(known.paths.length > 1 ? `At ${known.paths.length} paths` : "Path", paths),
-      this.fact("Taken", p.captured_at, "exif"),
+      this.fact("Taken", p.captured_at?.replace("T", " "), "exif"),
       this.fact("Camera", [known.camera_make, known.camera_model].filter(Boolean).join(" "), "exif"), this.fact("Lens", known.lens, "exif"),
       this.fact("Dimensions", p.width ? `${p.width} × ${p.height}, ${((p.width * p.height) / 1e6).toFixed(1)} megapixels` : null),
       this.fact("Size", `${size(p.size)} (${p.size.toLocaleString()} bytes)`), this.fact("Format", [p.format, p.mime].filter(Boolean).join(", ")),
@@ -156,7 +191,7 @@ export class Panel {
       })))));
     const search = h("input", { class: "form-control form-control-sm", type: "search", placeholder: "search in the metadata", "aria-label": "Search in the metadata",
       oninput: (event) => { for (const [row, text] of rows) row.hidden = !text.includes(event.target.value.toLowerCase()); } });
-    const everything = h("button", { class: "btn btn-sm mt-2", type: "button", onclick: () => navigator.clipboard.writeText(JSON.stringify(this.known.metadata, null, 2)).then(() => notice("Copied.")) }, icon("copy"), " Copy all");
+    const everything = h("button", { class: "btn btn-sm mt-2", type: "button", onclick: () => copyText(JSON.stringify(this.known.metadata, null, 2)) }, icon("copy"), " Copy all");
     return [search, tables, everything].flat();
   }
 
@@ -188,7 +223,7 @@ export class Panel {
     const image = new Image();
     image.src = `/api/v1/jobs/${this.job}/pictures/${picture.id}/view?side=1600`;
     const crops = faces.map((face, index) => {
-      const canvas = h("canvas", { width: 160, height: 160, role: "img", "aria-label": `Face ${index + 1}` });
+      const canvas = h("canvas", { width: 160, height: 160, role: "img", "aria-label": `Face ${index + 1}, score` });
       image.addEventListener("load", () => crop(canvas, image, face, picture));
       return h("button", { type: "button", title: this.origin("faces"), onclick: () => this.view(true) }, canvas, h("div", {}, `${Math.round(face.score * 100) / 100}`));
     });
@@ -198,10 +233,25 @@ export class Panel {
   drawStages() {
     return [h("div", { class: "list-group list-group-flush" }, this.known.stages.map((run) => h("div", { class: "list-group-item px-0" },
       h("div", {}, h("strong", {}, run.title), ` version ${run.version}: ${run.state}${run.found === false ? ", none found" : ""}`),
-      h("div", { class: "text-secondary small" }, [run.model, run.finished_at ? new Date(run.finished_at).toLocaleString() : "", run.seconds === null ? "" : `${run.seconds.toFixed(3)} s`, run.attempts > 1 ? `${run.attempts} attempts` : ""].filter(Boolean).join(" · ")),
+      h("div", { class: "text-secondary small" }, [run.model, run.finished_at ? new Date(run.finished_at).toLocaleString() : "", run.seconds === null ? "" : `${run.seconds.toFixed(3)} s`, run.attempts ? `${run.attempts} ${run.attempts === 1 ? "attempt" : "attempts"}` : ""].filter(Boolean).join(" · ")),
       run.model_digest ? h("div", { class: "text-secondary small path" }, run.model_digest) : [],
       run.reason ? h("div", {}, foreign(run.reason)) : [])))];
   }
+}
+
+/** Browsers give the clipboard only to pages that came by https or from this machine. */
+async function copyText(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+  } else {
+    const area = h("textarea", { class: "visually-hidden" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  notice("Copied.");
 }
 
 function crop(canvas, image, face, picture) {

@@ -6,9 +6,9 @@ export class State extends EventTarget {
     super();
     this.read();
     addEventListener("popstate", () => {
-      const before = this.search;
+      const { search, picture, faces } = this;
       this.read();
-      this.tell(before !== this.search);
+      this.tell(search !== this.search, { picture: picture !== this.picture, faces: faces !== this.faces });
     });
   }
 
@@ -32,9 +32,10 @@ export class State extends EventTarget {
     return new URLSearchParams(Object.entries(all).filter(([, value]) => value !== "" && value !== undefined));
   }
 
-  /** Change something; a new search is a step in the browser's history, the rest replaces. */
-  set(changes, { step = "q" in changes || "sort" in changes || "area" in changes } = {}) {
+  /** Change something; a search, and the panes that open, are steps back in the browser's history. */
+  set(changes) {
     const before = this.search;
+    const opens = Boolean(changes.picture) && !this.picture;
     Object.assign(this, changes);
     const address = new URLSearchParams();
     for (const key of KEYS) {
@@ -42,11 +43,13 @@ export class State extends EventTarget {
       if (value && !(key === "sort" && value === "path")) address.set(key, value);
     }
     const url = `${location.pathname}${address.size ? `?${address}` : ""}`;
+    const step = opens || before !== this.search;
     history[step ? "pushState" : "replaceState"](null, "", url);
     this.tell(before !== this.search);
   }
 
-  tell(search) {
-    this.dispatchEvent(new CustomEvent("change", { detail: { search } }));
+  /** `moved` says what else is different since somebody went back or forth. */
+  tell(search, moved = {}) {
+    this.dispatchEvent(new CustomEvent("change", { detail: { search, ...moved } }));
   }
 }

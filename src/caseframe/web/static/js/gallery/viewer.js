@@ -16,16 +16,23 @@ export class Viewer {
   }
 
   show(picture, found, showFaces) {
+    if (this.dialog.open && this.picture?.id === picture.id) {
+      this.box(found, showFaces);
+      return;
+    }
     this.picture = picture;
+    this.size = this.scale = this.at = null;
+    this.pointers.clear();
     const image = h("img", { src: `/api/v1/jobs/${this.job}/pictures/${picture.id}/view?side=2560`, alt: picture.path });
-    this.holder = h("div", { class: "holder" }, image, showFaces ? boxes(found, picture.width, picture.height) : []);
+    this.holder = h("div", { class: "holder" }, image);
+    this.box(found, showFaces);
     this.stage = h("div", { class: "stage" }, this.holder);
     const button = (name, label, act) => h("button", { class: "btn btn-icon btn-dark", type: "button", "aria-label": label, title: label, onclick: act }, icon(name));
     const name = h("span", { class: "name" }, h("bdi", {}, picture.path));
     const bar = h("div", { class: "bar" }, name,
-      button("chevron-left", "The one before", () => this.move(-1)), button("chevron-right", "The next one", () => this.move(1)),
-      button("zoom-out", "Smaller", () => this.zoom(1 / 1.4)), button("zoom-in", "Larger", () => this.zoom(1.4)),
-      button("face-id", "Boxes around faces", () => this.faces()), button("x", "Close", () => this.dialog.close()));
+      button("chevron-left", "The one before (←)", () => this.move(-1)), button("chevron-right", "The next one (→)", () => this.move(1)),
+      button("zoom-out", "Smaller (−)", () => this.zoom(1 / 1.4)), button("zoom-in", "Larger (+)", () => this.zoom(1.4)),
+      button("face-id", "Boxes around faces (f)", () => this.faces()), button("x", "Close (Esc)", () => this.dialog.close()));
     this.dialog.replaceChildren(this.stage, bar);
     image.addEventListener("load", () => this.fit());
     image.addEventListener("error", () => this.holder.replaceChildren(h("p", { class: "p-5" }, "This picture cannot be shown: it is damaged, gone, or not what was scanned.")));
@@ -33,8 +40,15 @@ export class Viewer {
     if (!this.dialog.open) this.dialog.showModal();
   }
 
+  box(found, showFaces) {
+    for (const face of this.holder.querySelectorAll(".face")) face.remove();
+    if (showFaces && this.picture.width) this.holder.append(...boxes(found, this.picture.width, this.picture.height));
+  }
+
   fit() {
     const image = this.holder.querySelector("img");
+    if (!image) return;
+    this.at = null;
     this.size = [image.naturalWidth, image.naturalHeight];
     this.least = Math.min(this.stage.clientWidth / this.size[0], this.stage.clientHeight / this.size[1]);
     this.set(Math.min(this.least, 1), null);
@@ -50,6 +64,7 @@ export class Viewer {
       const space = view[axis] - this.size[axis] * this.scale;
       return space >= 0 ? space / 2 : Math.min(0, Math.max(space, offset));
     });
+    this.holder.style.setProperty("--scale", this.scale);
     this.holder.style.transform = `translate(${this.at[0]}px, ${this.at[1]}px) scale(${this.scale})`;
   }
 
@@ -61,7 +76,7 @@ export class Viewer {
     const stage = this.stage;
     stage.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 300), [event.offsetX, event.offsetY]);
+      this.zoom(Math.exp(-event.deltaY / 300), [event.clientX, event.clientY]);
     }, { passive: false });
     stage.addEventListener("dblclick", (event) => this.zoom(this.scale > this.least * 1.01 ? 1 / MOST : 3, [event.clientX, event.clientY]));
     stage.addEventListener("pointerdown", (event) => {

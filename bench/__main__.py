@@ -14,6 +14,7 @@ from bench import (
     growth,
     ingest,
     rescan,
+    thumbnails,
     vision_service,
 )
 from bench.report import Report
@@ -27,6 +28,7 @@ ALL: dict[str, Callable[[Report], None]] = {
     "captions": captions.bench,
     "vision": vision_service.bench,
     "describe-http": describe_http.bench,
+    "thumbnails": thumbnails.bench,
 }
 
 

@@ -82,7 +82,7 @@ def tour(browser: Browser, link: str) -> None:
     page.goto(f"{base}/gallery")
     take(page, "gallery")
     page.goto(f"{base}/gallery?q=place%3Achamonix")
-    page.get_by_role("gridcell").first.click()
+    page.locator(".tile").first.click()
     take(page, "picture")
     page.goto(f"{base}/map")
     take(page, "map")

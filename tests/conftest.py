@@ -121,9 +121,14 @@ def signed_in(web: WebServer) -> Callable[..., httpx.Client]:
     return lambda role="examiner": web.client(web.account(role))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium. Without one the test is skipped; in CI that is a failure."""
+    """Chromium. Without one the test is skipped; in CI that is a failure.
+
+    Not for the whole session: while it is open an event loop runs in this thread, and tests of
+    other modules start their own.
+    """
+    from playwright.sync_api import expect  # noqa: PLC0415
     from tests.support.web import chromium  # noqa: PLC0415
 
     with chromium() as found:
@@ -132,6 +137,7 @@ def browser() -> Iterator[Browser]:
             if os.environ.get("CI"):
                 pytest.fail(reason)
             pytest.skip(reason)
+        expect.set_options(timeout=30_000)  # a busy machine is no reason to fail
         yield found
 
 

@@ -130,6 +130,91 @@ def test_the_keyboard_does_it_all(page: Page, gallery: str) -> None:
     expect(page).to_have_url(re.compile("faces=1"))
 
 
+def test_back_closes_the_panes_and_forward_opens_them(page: Page, gallery: str) -> None:
+    page.goto(gallery)
+    page.locator(".tile").first.click()
+    panel = page.locator("#panel")
+    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    page.keyboard.press("ArrowRight")  # moving on is no step of its own
+    expect(page.locator(".tile[aria-selected=true]")).to_have_attribute("data-index", "1")
+    expect(page).to_have_url(re.compile("picture="))
+    second = page.url
+    page.go_back()
+    expect(panel).to_be_hidden()
+    expect(page).to_have_url(gallery)
+    page.go_forward()
+    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(page).to_have_url(second)
+
+
+def test_a_picture_outside_the_search_is_shown_too(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}?q=lake")
+    expect(page.locator("#count")).to_have_text("1 picture")
+    lake = page.locator(".tile").first.get_attribute("data-id")
+    page.goto(f"{gallery}?q=boat&picture={lake}")
+    expect(page.locator("#panel h2")).to_have_text("lake.jpg")
+    expect(page.locator(".tile[aria-selected=true]")).to_have_count(0)
+    page.goto(f"{gallery}?picture=99999999")
+    expect(page.locator("#panel [role=alert]")).to_contain_text("no picture 99999999")
+
+
+def test_a_menu_leaves_alone_what_was_typed(page: Page, gallery: str) -> None:
+    page.goto(f"{gallery}?q=camera%3Anik* lake OR boat")
+    expect(page.locator(".chip")).to_have_count(2)
+    page.get_by_role("button", name="Filters").click()
+    page.locator("select[data-field=faces]").select_option("0")
+    expect(page.locator("#search")).to_have_value("camera:nik* lake OR boat faces:0")
+    page.get_by_role("button", name="Take away lake OR boat").click()
+    expect(page.locator("#search")).to_have_value("camera:nik* faces:0")
+    page.locator("#from").fill("2016-01-01")
+    expect(page.locator("#search")).to_have_value("camera:nik* faces:0 date:2016-01-01..")
+    expect(page.locator("#count")).to_have_text("1 picture")
+
+
+def test_on_a_phone_the_panes_cover_the_grid(page: Page, gallery: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
+    page.goto(gallery)
+    page.locator(".tile").first.click()
+    panel = page.locator("#panel")
+    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    box = panel.bounding_box()
+    assert box is not None
+    assert (box["x"], box["width"]) == (0, 390)
+    panel.get_by_role("tab", name="Info").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(panel.get_by_role("tab", name="Stages")).to_be_focused()
+    panel.get_by_role("button", name="Close").click()
+    expect(panel).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_one_click_changes_the_theme_once(page: Page, gallery: str) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto(gallery)
+    expect(page.locator(".tile").first).to_be_visible()
+    page.locator("#theme").click()
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_the_viewer_zooms_and_goes_on(page: Page, gallery: str) -> None:
+    page.goto(gallery)
+    page.locator(".tile").first.dblclick()
+    image = page.locator("#viewer img")
+    expect(image).to_have_js_property("complete", value=True)
+    expect(page.locator("#viewer .holder")).to_have_attribute("style", re.compile("scale"))
+    before = image.bounding_box()
+    page.keyboard.press("+")
+    after = image.bounding_box()
+    assert before is not None
+    assert after is not None
+    assert after["width"] > before["width"]
+    name = image.get_attribute("alt")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#viewer img")).not_to_have_attribute("alt", name or "")
+    page.keyboard.press("Escape")
+    expect(page.locator(".tile[aria-selected=true]")).to_be_focused()
+
+
 def test_the_size_of_tiles_is_remembered(page: Page, gallery: str) -> None:
     page.goto(gallery)
     page.locator("#tile-size").fill("300")

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -539,8 +540,7 @@ def test_the_source_is_untouched(cli: Cli, tmp_path: Path) -> None:
 def test_nothing_is_left_behind_in_temporary_files(
     cli: Cli, pictures: Path, tmp_path: Path
 ) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
+    temporary = Path(tempfile.mkdtemp(prefix="cf-"))  # short: sockets lie below it
     assert cli("scan", pictures, "--case", tmp_path / "c", TMPDIR=str(temporary)).status == 0
     assert list(temporary.iterdir()) == []
     shutil.rmtree(temporary)

@@ -35,7 +35,12 @@ class Ran:
 def environment(cache: Path, **more: str) -> dict[str, str]:
     """A clean environment: no setting of the developer's own reaches a test."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CASEFRAME_")}
-    return {**kept, "CASEFRAME_CACHE_DIR": str(cache), "CASEFRAME_WORKERS": "2", **more}
+    ours = {
+        "CASEFRAME_CACHE_DIR": str(cache),
+        "CASEFRAME_MODELS_DIR": str(cache / "no-models"),
+        "CASEFRAME_WORKERS": "2",
+    }
+    return {**kept, **ours, **more}
 
 
 def command(*arguments: str | bytes | Path) -> list[str | bytes | Path]:

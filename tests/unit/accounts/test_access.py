@@ -72,7 +72,8 @@ def refusals(kind: type[AccessError] = AccessError) -> list[type[AccessError]]:
 
 
 def test_every_refusal_has_a_code_of_its_own_with_a_status() -> None:
-    codes = [kind.code for kind in refusals()]
+    # Rooms may make kinds of their own of these; they keep the status of their base.
+    codes = [kind.code for kind in refusals() if kind.__module__ == AccessError.__module__]
     assert sorted(codes) == sorted(STATUS)
     assert set(STATUS.values()) == {400, 401, 403, 404, 409, 429, 503}
     assert issubclass(AccessError, CaseframeError)

@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_explained(
     ("parameters", "names"),
     [
         ({"q": "camera:nikon"}, {"boat.jpg"}),
-        ({"camera": "Nikon NIKON D90"}, {"boat.jpg"}),
+        ({"camera": "NIKON D90"}, {"boat.jpg"}),
         ({"country": "Sweden"}, {"lake.jpg"}),
         ({"area": "45,6,46,7"}, {"boat.jpg"}),
         ({"q": "-has:place format:webp"}, {"map.webp"}),
@@ -107,7 +107,7 @@ def test_pictures_are_chosen(
 
 def test_facets_timeline_and_map(client: httpx.Client, base: str) -> None:
     facets = ask(client, f"{base}/facets")
-    assert {"value": "Nikon NIKON D90", "count": 1} in facets["cameras"]
+    assert {"value": "NIKON D90", "count": 1} in facets["cameras"]
     assert {one["value"] for one in facets["formats"]} >= {"JPEG", "PNG", "WebP"}
     assert {one["value"] for one in facets["countries"]} == {"France", "Sweden"}
     assert [one["value"] for one in facets["years"]] == ["2016", "2017"]

@@ -1,7 +1,7 @@
 # Every target works from a fresh clone with nothing but Python 3.11+ and make.
 #   make run                draw the demo pictures, scan them, and show them in the browser
 #   make run SOURCE=/path   the same with your own folder (it is only read); the case goes to ./case
-#   make test | lint | bench
+#   make test | lint | bench | chaos TIMES=10
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,8 +20,9 @@ PORT ?= 3000
 UI := src/caseframe/web/static/vendor/LICENSES.txt
 CASE ?= $(if $(SOURCE),case,build/demo-case)
 PYTEST_ARGS ?=
+TIMES ?= 1
 
-.PHONY: run case ui screenshots describe test lint format bench constraints docs proto clean
+.PHONY: run case ui screenshots describe test chaos lint format bench constraints docs proto clean
 
 run: case
 	@$(BIN)/caseframe serve --case "$(CASE)" --sources "$(if $(SOURCE),$(SOURCE),$(DEMO))" --port $(PORT)
@@ -50,7 +51,11 @@ screenshots: $(READY) $(UI)
 	$(BIN)/python -m docs.screenshots
 
 test: $(READY) $(DESCRIBE) $(UI)
-	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+# Part after part of the system as services fails while a job is at work, TIMES times each.
+chaos: $(READY) $(UI)
+	CASEFRAME_CHAOS_TIMES=$(TIMES) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -72,6 +77,8 @@ docs: $(READY)
 proto: $(READY)
 	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=src/caseframe/vision \
 		--pyi_out=src/caseframe/vision proto/computer_vision.proto
+	$(BIN)/python -m grpc_tools.protoc --proto_path=proto --python_out=src/caseframe/jobmanager \
+		--pyi_out=src/caseframe/jobmanager proto/jobmanager.proto
 
 # All packages come from constraints.txt with their hashes; then the project itself, without any.
 $(READY): constraints.txt pyproject.toml

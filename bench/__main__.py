@@ -7,13 +7,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from bench import (
+    auth_rpc,
     captions,
     catalog_size,
     describe_http,
     faces,
+    get_data,
     growth,
     ingest,
+    listeners,
+    queues,
     rescan,
+    scale,
     thumbnails,
     vision_service,
 )
@@ -21,6 +26,7 @@ from bench.report import Report
 
 ALL: dict[str, Callable[[Report], None]] = {
     "ingest": ingest.bench,
+    "queues": queues.bench,
     "rescan": rescan.bench,
     "growth": growth.bench,
     "catalog-size": catalog_size.bench,
@@ -29,6 +35,10 @@ ALL: dict[str, Callable[[Report], None]] = {
     "vision": vision_service.bench,
     "describe-http": describe_http.bench,
     "thumbnails": thumbnails.bench,
+    "listeners": listeners.bench,
+    "scale": scale.bench,
+    "auth-rpc": auth_rpc.bench,
+    "get-data": get_data.bench,
 }
 
 

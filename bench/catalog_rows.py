@@ -47,8 +47,9 @@ def fill(catalog: Catalog, count: int) -> str:
         connection.execute(text("ANALYZE"))
     with catalog.begin() as connection:
         tiling.rebuild(connection)
-    with catalog.begin() as connection:
-        connection.execute(text("ANALYZE"))
+    with catalog.read() as connection:  # as PostgreSQL does by itself a minute later
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+        alone.execute(text("VACUUM ANALYZE" if catalog.dialect == "postgresql" else "ANALYZE"))
     return job
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
+from prometheus_client import CollectorRegistry, Metric
 
 from caseframe.catalog.search import FIELDS
 from caseframe.cli.main import build
+from caseframe.cli.service_auth import counted
+from caseframe.cli.service_jobs import Families
+from caseframe.cli.service_vision import AtWork
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import TaskState
+from caseframe.pipeline.exchange import Metrics
+from caseframe.pipeline.station import StationMetrics
 from caseframe.settings import Settings
 from caseframe.stages.registry import load_stages
+from caseframe.web.metrics import REGISTRY
 
 _HERE = Path(__file__).parent
 _MADE = "<!-- Made from the code by `make docs`; change it there. -->\n"
@@ -88,11 +95,11 @@ def commands() -> str:
     """Every command with its options."""
     group = typer.main.get_command(build([]))
     parts = [f"# Commands\n\n{_MADE}"]
-    found: dict[str, Any] = group.commands  # type: ignore[attr-defined]
-    for name, command in found.items():
-        parts.append(f"\n## caseframe {name}\n\n{_unwrapped(command.help)}\n")
+    for name, command in _all_commands("caseframe", group):
+        parts.append(f"\n## {name}\n\n{_unwrapped(command.help)}\n")
         rows = [_option(parameter) for parameter in command.params]
-        parts.append("\n" + _table(("Option", "Default", "What it does"), rows))
+        if rows:
+            parts.append("\n" + _table(("Option", "Default", "What it does"), rows))
     parts.append(
         "\n## Choosing pictures: `--where`\n\nAll conditions given must hold.\n\n"
         + _table(("Condition", "Meaning"), [(f"`{f.name}=…`", f.help) for f in FIELDS])
@@ -104,6 +111,44 @@ def commands() -> str:
         "- 2: wrong usage.\n"
     )
     return "".join(parts)
+
+
+def _all_commands(name: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command below a group with its whole name, the groups themselves included."""
+    for own, command in group.commands.items():
+        yield f"{name} {own}", command
+        if hasattr(command, "commands"):
+            yield from _all_commands(f"{name} {own}", command)
+
+
+def metrics() -> str:
+    """What the services count, for Prometheus."""
+    rows = sorted(
+        (f"`{family.name}`", family.type, service, family.documentation)
+        for service, families in _metrics().items()
+        for family in families
+    )
+    return (
+        f"# Metrics\n\n{_MADE}\n"
+        "Every service answers `/metrics` at its health door, the gateway at its own port (with\n"
+        "the token of an administrator). Counters end in `_total` there, histograms in `_bucket`,\n"
+        "`_sum` and `_count`.\n\n" + _table(("Metric", "Kind", "Service", "What it says"), rows)
+    )
+
+
+def _metrics() -> dict[str, Iterable[Metric]]:
+    jobs, stage, vision, auth = (CollectorRegistry() for _ in range(4))
+    Metrics(jobs)
+    StationMetrics(stage)
+    AtWork(vision)
+    counted(lambda _request: None, auth)
+    return {
+        "jobs": [*jobs.collect(), *Families()],
+        "stage": stage.collect(),
+        "vision": vision.collect(),
+        "auth": auth.collect(),
+        "gateway": REGISTRY.collect(),
+    }
 
 
 def _unwrapped(text: str | None) -> str:
@@ -128,6 +173,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "stages.md": stages,
     "commands.md": commands,
+    "metrics.md": metrics,
 }
 
 if __name__ == "__main__":

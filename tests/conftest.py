@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from tests.support import postgresql
+from tests.support import postgresql, rabbitmq
+from tests.support import redis_server as redis_support
 from tests.support.cli import Ran, run
 
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
@@ -54,6 +55,26 @@ def postgresql_server() -> Iterator[str]:
         yield private.url
 
 
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[str]:
+    """URL of a RabbitMQ virtual host of this process. Without one the test is skipped; in CI that
+    is a failure."""
+    with rabbitmq.for_tests() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[str]:
+    with redis_support.for_tests() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_server(_redis: str) -> str:
+    """URL of an empty Redis. Without one the test is skipped; in CI that is a failure."""
+    return redis_support.emptied(_redis)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
     """An empty catalog, once in each database."""
@@ -90,9 +111,17 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def web(
     tmp_path_factory: pytest.TempPathFactory, pictures: Path, cache: Path
 ) -> Iterator[WebServer]:
-    """One running server for all tests of this process: make people and jobs of your own."""
+    """One running server for all tests of this process: make people and jobs of your own.
+
+    With CASEFRAME_TEST_SYSTEM=services all parts run as services.
+    """
+    from tests.support.services import chosen, services_web  # noqa: PLC0415
     from tests.support.web import web_server  # noqa: PLC0415
 
+    if chosen():
+        with services_web(pictures, cache) as services:
+            yield services
+        return
     case = tmp_path_factory.mktemp("web") / "case"
     with web_server(case, pictures, cache, access_token_minutes=1440) as server:
         yield server
@@ -107,7 +136,11 @@ def scanned(web: WebServer) -> str:
 @pytest.fixture
 def fresh_web(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[Callable[..., WebServer]]:
     """Start a server of one's own with settings: `fresh_web(sign_up="open")`."""
+    from tests.support.services import chosen  # noqa: PLC0415
     from tests.support.web import web_server  # noqa: PLC0415
+
+    if chosen():
+        pytest.skip("wants settings of its own, so it runs against the embedded system only")
 
     with ExitStack() as stack:
         yield lambda **given: stack.enter_context(

@@ -6,12 +6,12 @@ Sources, the first that says something wins: command line, environment (`CASEFRA
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import to_json
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +23,7 @@ from caseframe.domain.access import Role
 from caseframe.domain.errors import UsageError
 from caseframe.domain.people import SignUpPolicy
 from caseframe.domain.providers import Provider
+from caseframe.service_settings import ServiceSettings
 
 CONFIG_FILE = "caseframe.toml"
 _PREFIX = "CASEFRAME_"
@@ -33,7 +34,7 @@ def _workers() -> int:
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """Every setting, its default and what it does."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
@@ -257,7 +258,7 @@ def _as_variable(value: object) -> str:
     """A value as `Settings` reads it from an environment variable."""
     if isinstance(value, Path):
         return str(value.absolute())
-    return json.dumps(value) if isinstance(value, tuple) else str(value)
+    return to_json(value).decode() if isinstance(value, tuple) else str(value)
 
 
 def load_settings(**given: object) -> Settings:

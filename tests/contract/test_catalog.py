@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.exc import IntegrityError, StatementError
 from tests.support.outcomes import all_facts, digests, done, examined, failed, outcome
 
 from caseframe.catalog import evidence, jobs, lookup, records, work
-from caseframe.catalog.database import Catalog
+from caseframe.catalog.database import Catalog, insert_rows, upsert
 from caseframe.catalog.recording import record, record_skipped
 from caseframe.catalog.search import conditions
 from caseframe.catalog.tables import (
@@ -376,3 +378,14 @@ def test_what_a_stage_said_under_a_field(catalog: Catalog, job: str) -> None:
         assert lookup.text_of(connection, image, "facts", "facts") == "A scan."
         assert lookup.text_of(connection, image, "exif", "facts") is None
         assert lookup.text_of(connection, image + 1, "facts", "facts") is None
+
+
+@pytest.mark.parametrize("write", [upsert, insert_rows])
+def test_a_value_of_the_wrong_kind_is_refused_as_a_database_refuses(
+    catalog: Catalog, write: Callable[[Connection, Table, list[dict[str, Any]]], None]
+) -> None:
+    """Whoever collects outcomes writes the others of a batch all the same after such an error."""
+    naive = datetime(2024, 5, 17, 12, 0)  # noqa: DTZ001
+    row = {"sha256": digests(b"x").sha256, "added_at": naive}
+    with pytest.raises(StatementError, match="naive"), catalog.begin() as connection:
+        write(connection, images, [row])

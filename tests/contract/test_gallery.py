@@ -136,11 +136,16 @@ def test_the_order_is_that_of_the_key(catalog: Catalog, job: str, sort: str) -> 
 
 
 @pytest.mark.parametrize("gathered", [0, 10**6])
-@pytest.mark.parametrize("steps", [3, 50])
-def test_both_ways_of_finding_agree(
-    catalog: Catalog, job: str, gathered: int, steps: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("steps", "walked"), [(3, 0), (3, 1000), (50, 0)])
+def test_all_ways_of_finding_agree(
+    catalog: Catalog,
+    job: str,
+    gathered: int,
+    steps: int,
+    walked: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whether tiles are walked, in short steps, or gathered and sorted, is not to be seen."""
+    """Whether tiles are walked, found window by window, or all gathered, is not to be seen."""
 
     def all_pages() -> list[list[int]]:
         with catalog.read() as connection:
@@ -154,6 +159,9 @@ def test_both_ways_of_finding_agree(
     before = all_pages()
     monkeypatch.setattr("caseframe.catalog.walk._MOST_GATHERED", gathered)
     monkeypatch.setattr("caseframe.catalog.walk._FIRST_STEPS", steps)
+    monkeypatch.setattr("caseframe.catalog.walk._LONGEST_WALK", walked)
+    monkeypatch.setattr("caseframe.catalog.walk._LONGEST_WINDOW", 50)
+    monkeypatch.setattr("caseframe.catalog.walk._RARE", 0 if steps == 50 else 50)
     monkeypatch.setattr("caseframe.catalog.walk._LONGEST_STRIDE", steps * 2)
     assert all_pages() == before
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -107,6 +108,20 @@ def test_a_file_that_vanished_is_unreadable(runner: Runner, tmp_path: Path) -> N
     assert "source folder" in (outcome.examined.reason or "")
 
 
+def test_a_stage_that_needs_no_picture_has_the_file_left_alone(
+    runner: Runner, tmp_path: Path
+) -> None:
+    """From the results it is given it answers even where the file cannot be had any more."""
+    gps = {"gps": {"latitude": 45.92, "longitude": 6.87}}
+    order = Order(os.fsencode(tmp_path), b"gone.jpg", ("place",), ingest=False,
+                  given={"exif": json.dumps(gps)})  # fmt: skip
+    (outcome,) = runner.run([order])
+    assert outcome.examined is None
+    (said,) = outcome.stages
+    assert (said.stage, said.state) == ("place", TaskState.DONE)
+    assert json.loads(said.payload or "")["place"]["town"].startswith("Chamonix")
+
+
 HARNESS = """
 import os, sys, json
 from pathlib import Path
@@ -136,8 +151,6 @@ def harness(
     folder: Path, stages: str, cache: Path, packages: Path, together: int = 1
 ) -> dict[str, dict[str, list]]:  # type: ignore[type-arg]
     """Run a pool with plug-in stages in a process of its own; results by path."""
-    import json  # noqa: PLC0415
-
     script = packages / "harness.py"
     script.write_text(textwrap.dedent(HARNESS))
     done = subprocess.run(
@@ -251,3 +264,19 @@ def test_a_batch_stage_sees_pictures_together_and_each_keeps_its_own_answer(
         assert f"{size} bytes" in stages["many"][3]
     together = {stages["many"][3].split(",")[0] for stages in found.values()}
     assert any("one of 5" in words for words in together)
+
+
+def test_a_stage_that_says_it_needs_no_picture_gets_none(tmp_path: Path, cache: Path) -> None:
+    """Also where the picture is at hand: it is to learn of it here, not on another machine."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "one.jpg").write_bytes(makers.photo(96, 64, 1))
+    looks = {"data": "frame.data", "header": "frame.info", "pixels": "frame.pixels(64)"}
+    for name, body in {**looks, "blind": "assert not earlier"}.items():
+        plugins.install(tmp_path / "packages", name, body, needs_picture=False)
+    found = harness(folder, ",".join([*looks, "blind"]), cache, tmp_path / "packages")
+    stages = found["one.jpg"]
+    assert stages["blind"][0] == "done"
+    for name in looks:
+        assert stages[name][0] == "failed"
+        assert "needs_picture = False" in stages[name][1]

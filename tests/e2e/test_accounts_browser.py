@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.support.cli import command, environment
 from tests.support.openid import CLIENT, SECRET, openid_provider
+from tests.support.services import chosen, services_web
 from tests.support.web import PASSWORD, WAIT, WebServer, axe_findings
 
 NewWeb = Callable[..., WebServer]
@@ -26,6 +27,12 @@ NEW_PASSWORD = "Another-horse-8"
 @pytest.fixture
 def serve(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[tuple[str, Path]]:
     """`caseframe serve` as a user starts it: (the link that it printed, the case folder)."""
+    if chosen():
+        with services_web(pictures, cache) as services:
+            link = services.made.first_link()
+            assert link is not None
+            yield link, services.case
+        return
     case = tmp_path / "case"
     with subprocess.Popen(
         command("serve", "--case", case, "--sources", pictures, "--port", "0"),

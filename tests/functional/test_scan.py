@@ -5,27 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 import re
-import shutil
-import signal
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from tests import makers
 from tests.conftest import Cli
-from tests.support import postgresql
-from tests.support.cli import Ran, command, environment
-
-FAST = "exif,place,similar"
+from tests.support.scans import FAST, exported, rows, some_pictures
 
 
 @pytest.fixture(scope="module")
@@ -42,29 +30,14 @@ def demo(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
-    (folder / "sub").mkdir(parents=True)
-    for number in range(12):
-        (folder / "sub" / f"{number}.jpg").write_bytes(makers.photo(96, 64, number))
-    (folder / "note.txt").write_text("not a picture")
-    return folder
-
-
-def exported(cli: Cli, case: Path) -> dict[str, dict[str, Any]]:
-    done = cli("export", "--case", case)
-    assert done.status == 0, done.err
-    return {line["path"]: line for line in done.lines}
-
-
-def rows(cli: Cli, case: Path) -> str:
-    """Everything that a run leaves behind, but for times and the order in which files were met."""
-    return json.dumps(sorted(exported(cli, case).items()), sort_keys=True)
+    return some_pictures(tmp_path / "pictures")
 
 
 KEYS = {
     "path", "state", "reason", "size", "modified", "sha256", "sha1", "md5", "mime", "format",
     "width", "height", "orientation", "colorspace", "bit_depth", "resolution_dpi", "pdq",
-    "captured_at", "camera", "place", "metadata", "faces", "stages", "problems",
+    "captured_at", "camera", "place", "metadata", "faces", "stages", "results",
+    "problems",
 }  # fmt: skip
 
 
@@ -88,6 +61,8 @@ def test_the_demo_case_line_by_line(cli: Cli, demo: tuple[Path, Path]) -> None:
         assert (line["reason"] is None) == (line["state"] == "picture")
         if line["state"] in {"picture", "corrupt", "over-limit"}:
             assert set(line["stages"]) == {"exif", "place", "similar", "faces", "facts", "caption"}
+            done = line["stages"]["facts"] == "done"
+            assert set(line["results"]) == ({"facts"} if done else set())
     assert {line["state"] for line in lines.values()} == {
         "picture", "not-a-picture", "corrupt", "over-limit",
     }  # fmt: skip
@@ -303,195 +278,6 @@ def test_wrong_usage_is_status_2(cli: Cli, pictures: Path, tmp_path: Path) -> No
     assert "attempts" in wrong.err
 
 
-def test_a_catalog_in_postgresql(
-    cli: Cli, pictures: Path, tmp_path: Path, postgresql_server: str
-) -> None:
-    with postgresql.database(postgresql_server) as url:
-        for _ in range(2):
-            done = cli(
-                "scan", pictures, "--case", tmp_path / "pg", "--stages", FAST, "--json",
-                CASEFRAME_CATALOG_URL=url,
-            )  # fmt: skip
-            assert done.status == 0, done.err
-            assert done.json["states"]["picture"] == 12
-        there = cli("export", "--case", tmp_path / "pg", CASEFRAME_CATALOG_URL=url).out
-    cli("scan", pictures, "--case", tmp_path / "lite", "--stages", FAST)
-    here = cli("export", "--case", tmp_path / "lite").out
-    assert sorted(there.splitlines()) == sorted(here.splitlines())
-    assert not (tmp_path / "pg" / "catalog.sqlite").exists()
-
-
-def _until_some_rows(url: str) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with suppress(psycopg.Error), psycopg.connect(url) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM files").fetchone() or (0,)
-            if count:
-                return
-        time.sleep(0.02)
-    raise AssertionError("the scan wrote nothing")
-
-
-def test_a_database_server_that_goes_away_for_a_while(
-    cli: Cli, many: Path, tmp_path: Path, cache: Path
-) -> None:
-    """R11: nothing is lost; the scan waits and goes on."""
-    with postgresql.private_server() as server:
-        if server is None:
-            if os.environ.get("CI"):
-                pytest.fail("no PostgreSQL is installed here")
-            pytest.skip("no PostgreSQL is installed here")
-        env = {"CASEFRAME_CATALOG_URL": server.url, "CASEFRAME_WORKERS": "1"}
-        process = subprocess.Popen(
-            command("scan", many, "--case", tmp_path / "pg", "--stages", FAST, "--json"),
-            env={**environment(cache), **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        _until_some_rows(server.url)
-        server.stop()
-        time.sleep(3)
-        server.start()
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0, err.decode()
-        assert b"catalog.away" in err
-        assert json.loads(out)["states"]["picture"] == 400
-        done = cli("export", "--case", tmp_path / "pg", **env)
-    assert cli("scan", many, "--case", tmp_path / "lite", "--stages", FAST).status == 0
-    here = cli("export", "--case", tmp_path / "lite")
-    assert sorted(done.out.splitlines()) == sorted(here.out.splitlines())
-
-
-def interrupt(pictures: Path, case: Path, cache: Path, after: float, number: int) -> Ran:
-    process = subprocess.Popen(
-        command("scan", pictures, "--case", case, "--stages", FAST),
-        env=environment(cache),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    time.sleep(after)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    return Ran(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(400):
-        (folder / f"{number:03}.jpg").write_bytes(
-            makers.photo(400, 300, number % 40) + b"%d" % number
-        )
-    (folder / "cut.jpg").write_bytes(makers.cut(makers.photo(96, 64, 1), 50))
-    return folder
-
-
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
-    cli: Cli, many: Path, tmp_path: Path, cache: Path
-) -> None:
-    assert cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST).status == 0
-    stopped = interrupt(many, tmp_path / "case", cache, 1.6, signal.SIGINT)
-    if stopped.status != 0:  # a fast machine may have finished
-        assert stopped.status == 1
-        assert "the same command goes on where it stopped" in stopped.err
-        assert "Traceback" not in stopped.err
-    assert cli("scan", many, "--case", tmp_path / "case", "--stages", FAST).status == 0
-    assert rows(cli, tmp_path / "case") == rows(cli, tmp_path / "whole")
-
-
-def test_kill_9_at_any_moment_changes_nothing_in_the_end(
-    cli: Cli, many: Path, tmp_path: Path, cache: Path
-) -> None:
-    """R6: killed again and again, then run once to its end."""
-    assert cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST).status == 0
-    for moment in (0.3, 0.7, 0.9, 1.1, 1.3, 1.5, 1.8, 2.2):
-        interrupt(many, tmp_path / "case", cache, moment, signal.SIGKILL)
-    assert cli("scan", many, "--case", tmp_path / "case", "--stages", FAST).status == 0
-    assert rows(cli, tmp_path / "case") == rows(cli, tmp_path / "whole")
-
-
-def test_two_scans_at_once_give_one_row_a_task(
-    cli: Cli, many: Path, tmp_path: Path, cache: Path
-) -> None:
-    """R8."""
-    words = command("scan", many, "--case", tmp_path / "case", "--stages", FAST, "--json")
-    both = [
-        subprocess.Popen(words, env=environment(cache), stdout=subprocess.PIPE) for _ in range(2)
-    ]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
-    for process in both:
-        assert process.stdout is not None
-        process.stdout.close()
-    assert cli("scan", many, "--case", tmp_path / "alone", "--stages", FAST).status == 0
-    assert rows(cli, tmp_path / "case") == rows(cli, tmp_path / "alone")
-    status = cli("status", "--case", tmp_path / "case", "--json")
-    assert status.json["stages"]["similar"]["found"] == 401
-
-
-@contextmanager
-def volume(folder: Path, options: str) -> Iterator[Path]:
-    """A small file system of its own; the test is skipped where none can be mounted."""
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if subprocess.run(words, check=False, capture_output=True).returncode:
-        pytest.skip("no volume can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
-
-
-def test_a_read_only_case_folder_is_one_line(cli: Cli, pictures: Path, tmp_path: Path) -> None:
-    with volume(tmp_path / "volume", "size=30m") as small:
-        assert cli("scan", pictures, "--case", small / "case", "--stages", FAST).status == 0
-        remount(small, "ro")
-        for case in (small / "case", small / "other"):
-            done = cli("scan", pictures, "--case", case, "--stages", FAST)
-            assert done.status == 1
-            assert len(done.err.splitlines()) == 1
-            assert "cannot be" in done.err
-
-
-def test_a_read_only_source(cli: Cli, pictures: Path, tmp_path: Path) -> None:
-    """R15: evidence on a medium that cannot be written is scanned like any other."""
-    with volume(tmp_path / "volume", "size=30m") as medium:
-        shutil.copytree(pictures, medium / "pictures")
-        remount(medium, "ro")
-        done = cli("scan", medium / "pictures", "--case", tmp_path / "case", "--json")
-        assert done.json["states"]["picture"] == 12
-        assert cli("verify", "--case", tmp_path / "case", "--strict").status == 0
-
-
-def test_a_full_disk_is_said_and_the_scan_goes_on_when_there_is_room(
-    cli: Cli, many: Path, tmp_path: Path
-) -> None:
-    """R9, on a volume of three megabytes."""
-    with volume(tmp_path / "small", "size=3m") as small:
-        full = cli("scan", many, "--case", small / "case", "--stages", FAST)
-        assert full.status == 1
-        assert "no room left" in full.err
-        assert len([line for line in full.err.splitlines() if "caseframe:" in line]) == 1
-        remount(small, "size=60m")
-        assert cli("scan", many, "--case", small / "case", "--stages", FAST).status == 0
-        cli("scan", many, "--case", tmp_path / "whole", "--stages", FAST)
-        assert rows(cli, small / "case") == rows(cli, tmp_path / "whole")
-
-
-def test_a_case_folder_that_cannot_be_written_is_one_line(
-    cli: Cli, pictures: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("x")
-    done = cli("scan", pictures, "--case", tmp_path / "file" / "case")
-    assert done.status == 1
-    assert "cannot be made" in done.err
-    assert len(done.err.splitlines()) == 1
-
-
 def test_doctor_stages_and_version(cli: Cli, tmp_path: Path) -> None:
     doctor = cli("doctor", "--case", tmp_path / "none", "--json")
     assert doctor.status == 0
@@ -502,45 +288,3 @@ def test_doctor_stages_and_version(cli: Cli, tmp_path: Path) -> None:
     names = ["exif", "place", "similar", "faces", "facts", "caption"]
     assert [row["name"] for row in stages["stages"]] == names
     assert cli("--version").out.startswith("caseframe ")
-
-
-def test_the_source_is_untouched(cli: Cli, tmp_path: Path) -> None:
-    """R15: every byte, name and time of source and folders, over all commands that read it."""
-    folder = tmp_path / "evidence"
-    assert cli("demo", folder).status == 0
-
-    def state() -> dict[str, object]:
-        found: dict[str, object] = {}
-        for base, folders, names in os.walk(os.fsencode(folder)):
-            for name in (*folders, *names):
-                path = os.path.join(base, name)
-                status = os.lstat(path)
-                data = b"" if os.path.isdir(path) else _digest(path)
-                times = (status.st_mtime_ns, status.st_atime_ns, status.st_ctime_ns)
-                found[os.fsdecode(path)] = (status.st_size, status.st_mode, times, data)
-        return found
-
-    def _digest(path: bytes) -> bytes:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOATIME)
-        with os.fdopen(descriptor, "rb") as file:
-            return hashlib.sha256(file.read()).digest()
-
-    for base, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            os.utime(os.path.join(base, name), ns=(10**18, 10**18), follow_symlinks=False)
-    before = state()
-    case = tmp_path / "case"
-    assert cli("scan", folder, "--case", case).status == 0
-    assert cli("verify", "--case", case).status == 0
-    assert cli("rerun", "--stage", "faces", "--case", case).status == 0
-    assert cli("duplicates", "--case", case).status == 0
-    assert state() == before
-
-
-def test_nothing_is_left_behind_in_temporary_files(
-    cli: Cli, pictures: Path, tmp_path: Path
-) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix="cf-"))  # short: sockets lie below it
-    assert cli("scan", pictures, "--case", tmp_path / "c", TMPDIR=str(temporary)).status == 0
-    assert list(temporary.iterdir()) == []
-    shutil.rmtree(temporary)

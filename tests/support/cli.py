@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,20 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
 def command(*arguments: str | bytes | Path) -> list[str | bytes | Path]:
     """The words of a caseframe command."""
     return [sys.executable, "-m", "caseframe", *arguments]
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Have a process that was started end with the block, politely if it can."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def run(

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import re
 import threading
+import time
+import uuid
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from pydantic import SecretStr
+from tests.support.nest import Nest
 
 from caseframe.accounts.accounts import Accounts
 from caseframe.accounts.attempts import AttemptOptions
+from caseframe.accounts.counting import storage_uri
 from caseframe.accounts.local import LocalAccounts
 from caseframe.accounts.mail import Mail
 from caseframe.accounts.options import AccountOptions
 from caseframe.accounts.passwords import PasswordOptions
+from caseframe.accounts.redis_door import connect
+from caseframe.accounts.redis_keys import RedisKeys
+from caseframe.accounts.redis_revocation import RedisRevocations
+from caseframe.accounts.remote import remote_accounts
+from caseframe.accounts.serve import QUICK, AccountsService
+from caseframe.bus.options import AmqpOptions
+from caseframe.bus.rpc import RpcServer
 from caseframe.catalog.database import Catalog
 from caseframe.domain.access import Principal, Role
 from caseframe.domain.people import Client, NewAccount, SignUpPolicy, Tokens
@@ -61,20 +73,51 @@ class KeepingMailer:
 class Town:
     """Accounts with all that tests need to look behind them."""
 
-    def __init__(self, catalog: Catalog, **options: object) -> None:
+    def __init__(self, catalog: Catalog, redis_url: str | None = None, **options: object) -> None:
         self.catalog = catalog
+        self._stack = ExitStack()
+        shared = connect(SecretStr(redis_url)) if redis_url else None
+        storage = storage_uri(SecretStr(redis_url) if redis_url else None)
         self.clock = Clock()
         self.mailer = KeepingMailer()
         chosen: dict[str, object] = {
             "policy": SignUpPolicy.OPEN,
             "passwords": PasswordOptions(memory_kib=64, passes=1, lanes=1),
-            "attempts": AttemptOptions(),
+            "attempts": AttemptOptions(storage=storage),
             "clock": self.clock,
             "public_url": "https://case.example.org",
             **options,
         }
-        self.local = LocalAccounts(catalog, self.mailer, SECRET, AccountOptions(**chosen))  # type: ignore[arg-type]
+        self.local = LocalAccounts(
+            catalog,
+            self.mailer,
+            SECRET,
+            AccountOptions(**chosen),  # type: ignore[arg-type]
+            keys=RedisKeys(shared) if shared else None,
+            revocations=RedisRevocations(shared) if shared else None,
+        )
         self.accounts: Accounts = self.local
+        self._stack.callback(self.local.close)
+        if shared is not None:
+            self._stack.callback(shared.close)
+
+    def serve(self, amqp_url: str) -> None:
+        """From now on `accounts` are those of an auth service over RabbitMQ."""
+        options, queue = AmqpOptions(SecretStr(amqp_url)), f"auth-{uuid.uuid4()}"
+        self.nest = Nest(amqp_url, queue)
+        service = AccountsService(self.local, SECRET)
+        server = self._stack.enter_context(closing(RpcServer(options, queue, service, quick=QUICK)))
+        until = time.monotonic() + 30
+        while server.reason is not None and time.monotonic() < until:
+            time.sleep(0.01)
+        self.server = server
+        # A busy machine is no reason to fail, and what ended a moment ago is asked for at once.
+        made = remote_accounts(options, SECRET, queue=queue, seconds=60, keep_seconds=0)
+        self.accounts = self._stack.enter_context(closing(made))
+
+    def close(self) -> None:
+        """End everything."""
+        self._stack.close()
 
     def new(self, email: str = "anna@example.org", password: str = PASSWORD) -> NewAccount:
         return NewAccount("Anna", "Nyström", email, password)
@@ -120,3 +163,7 @@ def race(*calls: Callable[[], T]) -> list[T | Exception]:
     for thread in threads:
         thread.join()
     return results
+
+
+Towns = Callable[..., Town]
+"""Makes towns with the options given."""

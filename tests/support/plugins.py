@@ -16,6 +16,7 @@ class Stage:
     title = "Test {name}"
     version = "1"
     max_side = None
+    needs_picture = {needs_picture}
     after = ()
     result = Answer
 
@@ -60,10 +61,11 @@ def _indented(body: str) -> str:
     return "\n".join("        " + line for line in body.strip().splitlines())
 
 
-def install(folder: Path, name: str, body: str) -> None:
+def install(folder: Path, name: str, body: str, *, needs_picture: bool = True) -> None:
     """Make a package with one stage whose `run` starts with `body`; put `folder` on the path."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"stage_{name}.py").write_text(_STAGE.format(name=name, body=_indented(body)))
+    source = _STAGE.format(name=name, body=_indented(body), needs_picture=needs_picture)
+    (folder / f"stage_{name}.py").write_text(source)
     register(folder, f"stage-{name}", {name: f"stage_{name}:Stage"})
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from tests.support.cli import command, environment
+from tests.support.cli import command, ending, environment
 
 _ADDRESS = re.compile(r"Caseframe is at (http://\S+)")
 _KEY = re.compile(r"/auth/first\?key=(\S+)")
@@ -44,15 +44,8 @@ def served(case: Path, sources: Path, cache: Path, **settings: str) -> Iterator[
         words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=sources,
         env=environment(cache, PYTHONUNBUFFERED="1", **chosen),
     )  # fmt: skip
-    try:
+    with ending(process):
         yield _begun(process)
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        finally:
-            process.kill()
-            process.communicate()
 
 
 def _begun(process: subprocess.Popen[str]) -> Served:

@@ -143,6 +143,10 @@ class WebServer:
     def mails(self, to: str) -> list[str]:
         """The texts of the mails in the outbox to that address, the oldest first."""
         self.services.accounts.flush_mail()  # type: ignore[attr-defined]
+        return self.read_mails(to)
+
+    def read_mails(self, to: str) -> list[str]:
+        """The same, of what is in the outbox by now."""
         files = sorted((self.case / "outbox").glob("*.eml"))
         found = [email.message_from_bytes(file.read_bytes(), policy=modern) for file in files]
         texts = [mail.get_body(("plain",)) for mail in found if mail["to"] == to]
@@ -210,13 +214,14 @@ def web_server(case: Path, sources: Path, cache: Path, **given: Any) -> Iterator
             web_services(opened, sources, settings.public_url or url) as services,
         ):
             server = WebServer(url, case, sources, services)
-            with _running(services, listening):
+            with running_web(services, listening):
                 yield server
                 server.close()
 
 
 @contextmanager
-def _running(services: Services, listening: socket.socket) -> Iterator[None]:
+def running_web(services: Services, listening: socket.socket) -> Iterator[None]:
+    """Answer at a socket, from a thread of this process, while the block lasts."""
     config = uvicorn.Config(
         create_app(services), log_config=None, access_log=False, server_header=False,
         proxy_headers=False, timeout_graceful_shutdown=5,

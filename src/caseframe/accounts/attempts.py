@@ -9,12 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from limits import RateLimitItem, parse
-from limits.storage import storage_from_string
-from limits.strategies import MovingWindowRateLimiter
 
+from caseframe.accounts.counting import counting, limiter
 from caseframe.domain.access import SignInRefused, TooManyAttempts
 
 
@@ -29,14 +28,14 @@ class AttemptOptions:
     address_failures: str = "30 per 15 minutes"
     account_mails: str = "5 per hour"
     address_mails: str = "20 per hour"
-    storage: str = "memory://"
+    storage: str = field(default="memory://", repr=False)  # a URL may hold a password
 
 
 class Attempts:
     """Counts what failed and refuses the next try over a limit. Safe to use from many threads."""
 
     def __init__(self, options: AttemptOptions) -> None:
-        self._limiter = MovingWindowRateLimiter(storage_from_string(options.storage))
+        self._limiter = limiter(options.storage)
         self._failures = (parse(options.account_failures), parse(options.address_failures))
         self._mails = (parse(options.account_mails), parse(options.address_mails))
         self._lock = threading.Lock()
@@ -44,21 +43,23 @@ class Attempts:
 
     @contextmanager
     def sign_in(self, account: str, address: str) -> Iterator[None]:
-        """One try; a SignInRefused that leaves the block is counted. Raises TooManyAttempts.
+        """One try; a SignInRefused that leaves the block is counted.
 
         Tries that are at work count as failed until they end, so that a burst gets no further
-        than the same tries one after the other.
+        than the same tries one after the other. Raises TooManyAttempts, AccountsAway where nothing
+        can be counted.
         """
         limits = self._named("failed", self._failures, account, address)
-        with self._lock:
+        with counting(), self._lock:
             for limit in limits:
                 self._refuse_over(limit)
             self._at_work.update(key for _, key in limits)
         try:
             yield
         except SignInRefused:
-            for item, key in limits:
-                self._limiter.hit(item, key)
+            with counting():
+                for item, key in limits:
+                    self._limiter.hit(item, key)
             raise
         finally:
             with self._lock:
@@ -73,9 +74,10 @@ class Attempts:
 
     def mail(self, account: str, address: str) -> None:
         """Count a mail to that account, asked for from that address. Raises TooManyAttempts."""
-        for item, key in self._named("mail", self._mails, account, address):
-            if not self._limiter.hit(item, key):
-                raise TooManyAttempts(_wait(self._limiter.get_window_stats(item, key)[0], item))
+        with counting():
+            for item, key in self._named("mail", self._mails, account, address):
+                if not self._limiter.hit(item, key):
+                    raise TooManyAttempts(_wait(self._limiter.get_window_stats(item, key)[0], item))
 
     @staticmethod
     def _named(

@@ -18,7 +18,6 @@ from caseframe.accounts.rules import (
     tidy_name,
 )
 from caseframe.catalog import accounts as stored
-from caseframe.catalog import keys
 from caseframe.catalog.keys import KeyHolder, Purpose
 from caseframe.domain.access import (
     AccountsAway,
@@ -72,11 +71,11 @@ class LocalJoining:
         return letters.verification(user.email, user.name, link, options.verify_life)
 
     def _user_key(self, connection: Connection, purpose: Purpose, user: User) -> str:
-        present, options = self._parts.options.clock(), self._parts.options
+        keys, options = self._parts.keys, self._parts.options
         life = options.verify_life if purpose is Purpose.VERIFY else options.reset_life
-        keys.drop_keys(connection, purpose, user_id=user.id)
-        holder = KeyHolder(user_id=user.id)
-        return keys.make_key(connection, purpose, holder, present, present + life)[1]
+        keys.drop_all(connection, purpose, user_id=user.id)
+        present, holder = options.clock(), KeyHolder(user_id=user.id)
+        return keys.make(connection, purpose, holder, present, present + life)[1]
 
     def send_verification(self, email: str, client: Client) -> None:
         """Send a new mail if an account waits for it."""
@@ -90,9 +89,11 @@ class LocalJoining:
 
     def verify(self, key: str) -> User:
         """Confirm an address with the key from a mail, once."""
-        present = self._parts.options.clock()
-        with self._parts.catalog.begin() as connection:
-            holder = keys.use_key(connection, Purpose.VERIFY, key, present)
+        parts, present = self._parts, self._parts.options.clock()
+        with (
+            parts.catalog.begin() as connection,
+            parts.keys.using(connection, Purpose.VERIFY, key, present) as holder,
+        ):
             if holder is None or holder.user_id is None:
                 raise KeyRefused(_BAD_KEY)
             return stored.change_user(connection, holder.user_id, verified_at=present)
@@ -112,7 +113,7 @@ class LocalJoining:
     def invitation(self, key: str) -> Invitation:
         """What the key of an invitation stands for."""
         with self._parts.catalog.read() as connection:
-            found = keys.look_at_invitation(connection, key, self._parts.options.clock())
+            found = self._parts.keys.invitation(connection, key, self._parts.options.clock())
         if found is None:
             raise KeyRefused(_BAD_KEY)
         return found
@@ -125,8 +126,10 @@ class LocalJoining:
         new = replace(new, email=self.invitation(key).email)
         _check_account(new)
         digest = parts.passwords.digest(new.password)
-        with parts.catalog.begin() as connection:
-            holder = keys.use_key(connection, Purpose.INVITE, key, parts.options.clock())
+        with (
+            parts.catalog.begin() as connection,
+            parts.keys.using(connection, Purpose.INVITE, key, parts.options.clock()) as holder,
+        ):
             if holder is None or holder.role is None:
                 raise KeyRefused(_BAD_KEY)
             user = _add(connection, new, holder.role, digest, verified=True)
@@ -134,14 +137,14 @@ class LocalJoining:
 
     def first_key(self) -> str | None:
         """A fresh key that makes the first administrator; None when there is one."""
-        present, options = self._parts.options.clock(), self._parts.options
+        keys, options, present = self._parts.keys, self._parts.options, self._parts.options.clock()
         with self._parts.catalog.begin() as connection:
             stored.hold_administrators(connection)
             if stored.administrators(connection):
                 return None
-            keys.drop_keys(connection, Purpose.FIRST)
+            keys.drop_all(connection, Purpose.FIRST)
             end = present + options.first_life
-            return keys.make_key(connection, Purpose.FIRST, KeyHolder(), present, end)[1]
+            return keys.make(connection, Purpose.FIRST, KeyHolder(), present, end)[1]
 
     def create_first_administrator(self, key: str, new: NewAccount, client: Client) -> Tokens:
         """Make the first administrator and sign in; who holds the key needs no mail."""
@@ -153,10 +156,14 @@ class LocalJoining:
         with parts.catalog.begin() as connection:
             stored.hold_administrators(connection)
             _require_none(connection)
-            if keys.use_key(connection, Purpose.FIRST, key, parts.options.clock()) is None:
-                raise KeyRefused("this link is not valid any more; start the server again for one")
-            user = _add(connection, new, Role.ADMINISTRATOR, digest, verified=True)
-            return parts.open_session(connection, user.id, client)
+            present = parts.options.clock()
+            with parts.keys.using(connection, Purpose.FIRST, key, present) as holder:
+                if holder is None:
+                    raise KeyRefused(
+                        "this link is not valid any more; start the server again for one"
+                    )
+                user = _add(connection, new, Role.ADMINISTRATOR, digest, verified=True)
+                return parts.open_session(connection, user.id, client)
 
 
 def _require_none(connection: Connection) -> None:

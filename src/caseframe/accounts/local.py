@@ -8,9 +8,11 @@ from caseframe.accounts.attempts import Attempts
 from caseframe.accounts.joining import LocalJoining
 from caseframe.accounts.mail import Mailer, Postman
 from caseframe.accounts.managing import LocalManaging
+from caseframe.accounts.onetime import CatalogKeys, OneTimeKeys
 from caseframe.accounts.options import AccountOptions
 from caseframe.accounts.parts import Parts
 from caseframe.accounts.passwords import Passwords
+from caseframe.accounts.revocation import CatalogRevocations, Revocations
 from caseframe.accounts.signing import LocalSigning
 from caseframe.accounts.tokens import TokenMint
 from caseframe.catalog.database import Catalog
@@ -25,7 +27,11 @@ class LocalAccounts(LocalJoining, LocalSigning, LocalManaging):
         mailer: Mailer,
         secret: SecretStr,
         options: AccountOptions | None = None,
+        *,
+        keys: OneTimeKeys | None = None,
+        revocations: Revocations | None = None,
     ) -> None:
+        """One-time keys and ended sessions live in the catalog where nothing else is given."""
         chosen = options or AccountOptions()
         parts = Parts(
             catalog=catalog,
@@ -35,6 +41,8 @@ class LocalAccounts(LocalJoining, LocalSigning, LocalManaging):
             attempts=Attempts(chosen.attempts),
             mailer=mailer,
             postman=Postman(mailer),
+            keys=keys or CatalogKeys(),
+            revocations=revocations or CatalogRevocations(),
         )
         super().__init__(parts)
 

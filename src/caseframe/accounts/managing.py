@@ -10,7 +10,7 @@ from caseframe.accounts import letters
 from caseframe.accounts.parts import Parts
 from caseframe.accounts.rules import check, email_faults, email_key, identifier
 from caseframe.catalog import accounts as stored
-from caseframe.catalog import jobs, keys, sessions
+from caseframe.catalog import jobs, sessions
 from caseframe.catalog.keys import KeyHolder, Purpose
 from caseframe.domain.access import (
     AccountsAway,
@@ -83,8 +83,10 @@ class LocalManaging:
             if user.disabled_at:
                 return user
             _keep_one(connection, user_id)
-            sessions.end_all_sessions(connection, user_id, "account disabled")
-            return stored.change_user(connection, user_id, disabled_at=present)
+            ended = sessions.end_all_sessions(connection, user_id, "account disabled")
+            user = stored.change_user(connection, user_id, disabled_at=present)
+        self._parts.ended(ended)
+        return user
 
     def enable(self, principal: Principal, user_id: str) -> User:
         """Let a user in again."""
@@ -103,14 +105,18 @@ class LocalManaging:
             owned = stored.jobs_of(connection, user_id)
             if owned:
                 _settle_jobs(connection, user_id, owned, decision)
+            ended = sessions.end_all_sessions(connection, user_id, "account deleted")
+            for purpose in (Purpose.VERIFY, Purpose.RESET):
+                self._parts.keys.drop_all(connection, purpose, user_id=user_id)
             stored.remove_user(connection, user_id)
+        self._parts.ended(ended)
         return Deletion(user, tuple((job, name) for job, name, _ in owned), decision)
 
     def invite(self, principal: Principal, email: str, role: Role) -> Invitation:
         """Send an invitation; one sent before to that address stops working."""
         require(principal, Action.MANAGE_USERS)
         check(email_faults(email))
-        options, present = self._parts.options, self._parts.options.clock()
+        keys, options, present = self._parts.keys, self._parts.options, self._parts.options.clock()
         if options.policy is SignUpPolicy.CLOSED:
             raise SignUpRefused("this case takes no new accounts; set sign_up to invited or open")
         address, end = email_key(email), present + options.invitation_life
@@ -118,9 +124,9 @@ class LocalManaging:
             _hold(connection, principal)
             if stored.find_by_email(connection, address):
                 raise EmailTaken
-            keys.drop_keys(connection, Purpose.INVITE, email_key=address)
+            keys.drop_all(connection, Purpose.INVITE, email_key=address)
             holder = KeyHolder(email=email.strip(), email_key=address, role=role)
-            number, key = keys.make_key(connection, Purpose.INVITE, holder, present, end)
+            number, key = keys.make(connection, Purpose.INVITE, holder, present, end)
         link = options.link(options.paths.invitation, key)
         try:
             self._parts.mailer.send(letters.invitation(email, role, link, options.invitation_life))
@@ -131,20 +137,20 @@ class LocalManaging:
 
     def _forget(self, number: str) -> None:
         with self._parts.catalog.begin() as connection:
-            keys.drop_key(connection, Purpose.INVITE, number)
+            self._parts.keys.drop(connection, Purpose.INVITE, number)
 
     def invitations(self, principal: Principal) -> list[Invitation]:
         """Invitations that nobody has used yet."""
         require(principal, Action.MANAGE_USERS)
         with self._parts.catalog.read() as connection:
-            return keys.list_invitations(connection, self._parts.options.clock())
+            return self._parts.keys.invitations(connection, self._parts.options.clock())
 
     def withdraw_invitation(self, principal: Principal, invitation_id: str) -> None:
         """Take an invitation back."""
         require(principal, Action.MANAGE_USERS)
         number = identifier(invitation_id, "invitation")
         with self._parts.catalog.begin() as connection:
-            if not keys.drop_key(connection, Purpose.INVITE, number):
+            if not self._parts.keys.drop(connection, Purpose.INVITE, number):
                 raise NotThere("there is no such invitation, or it was used already")
 
 

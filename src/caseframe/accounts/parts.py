@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,11 +12,13 @@ from sqlalchemy import Connection
 
 from caseframe.accounts.attempts import Attempts
 from caseframe.accounts.mail import Mailer, Postman
+from caseframe.accounts.onetime import OneTimeKeys
 from caseframe.accounts.options import AccountOptions
 from caseframe.accounts.passwords import Passwords
+from caseframe.accounts.revocation import Revocations
 from caseframe.accounts.tokens import Kind, TokenMint
 from caseframe.catalog import accounts as stored
-from caseframe.catalog import keys, sessions
+from caseframe.catalog import sessions
 from caseframe.catalog.database import Catalog
 from caseframe.domain.people import Client, Tokens
 
@@ -34,6 +37,8 @@ class Parts:
     attempts: Attempts
     mailer: Mailer
     postman: Postman
+    keys: OneTimeKeys
+    revocations: Revocations
 
     def open_session(self, connection: Connection, user_id: str, client: Client) -> Tokens:
         """Start a session in this transaction, and forget those that are long over."""
@@ -41,13 +46,17 @@ class Parts:
         pair = self.make_tokens(user_id, session_id)
         present = self.options.clock()
         sessions.forget_sessions(connection, present - KEPT)
-        keys.forget_keys(connection, present - KEPT)
+        self.keys.forget(connection, present - KEPT)
         sessions.add_session(
             connection, session_id, user_id, token_digest(pair.refresh), pair.refresh_expires_at,
             client,
         )  # fmt: skip
         stored.change_user(connection, user_id, last_seen_at=present)
         return pair
+
+    def ended(self, session_ids: Iterable[str]) -> None:
+        """Tell everybody that these sessions have ended; call it after the commit."""
+        self.revocations.end(session_ids, self.options.access_life)
 
     def make_tokens(self, user_id: str, session_id: str) -> Tokens:
         """A pair of tokens for a session."""

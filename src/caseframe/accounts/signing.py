@@ -19,7 +19,7 @@ from caseframe.accounts.rules import (
 )
 from caseframe.accounts.tokens import Claims, Kind
 from caseframe.catalog import accounts as stored
-from caseframe.catalog import keys, sessions
+from caseframe.catalog import sessions
 from caseframe.catalog.keys import Purpose
 from caseframe.domain.access import (
     AccountDisabled,
@@ -44,6 +44,7 @@ from caseframe.domain.people import (
 )
 
 _log = structlog.get_logger(__name__)
+_ENDED = "this session has ended; sign in again"
 _BAD_KEY = "this link is not valid, was used already, or is too old; ask for a new one"
 
 
@@ -123,17 +124,19 @@ class LocalSigning:
     def _new_user(self, connection: Connection, identity: ExternalIdentity) -> User:
         address, present = email_key(identity.email), self._parts.options.clock()
         policy, role = self._parts.options.policy, self._parts.options.sign_up_role
-        invited = keys.invitation_for(connection, address, present)
+        invited = self._parts.keys.invitation_for(connection, address, present)
         if policy is SignUpPolicy.CLOSED or (policy is SignUpPolicy.INVITED and invited is None):
             raise SignUpRefused(closed_to_strangers(policy))
         if invited is not None:
             role = invited.role
-            keys.drop_keys(connection, Purpose.INVITE, email_key=address)
         first, last = _names(identity)
-        return stored.add_user(
+        user = stored.add_user(
             connection, email=identity.email.strip(), email_key=address, first_name=first,
             last_name=last, role=role, verified=True,
         )  # fmt: skip
+        if invited is not None:  # last: where keys live in Redis, this is not undone
+            self._parts.keys.drop_all(connection, Purpose.INVITE, email_key=address)
+        return user
 
     def refresh(self, token: str, client: Client) -> Tokens:
         """The next pair; a token works once, and an old one ends its session."""
@@ -151,7 +154,8 @@ class LocalSigning:
             # A genuine token that is not the good one was used before: by us or by a thief.
             if sessions.end_session(connection, claims.subject, claims.session_id, "token re-used"):
                 _log.warning("session.token_reused", user=claims.subject, address=client.address)
-        raise TokenRefused("this session has ended; sign in again")
+        parts.ended([claims.session_id])
+        raise TokenRefused(_ENDED)
 
     def _alive(self, connection: Connection, claims: Claims) -> Principal | None:
         present = self._parts.options.clock()
@@ -161,18 +165,21 @@ class LocalSigning:
         """Whose access token this is."""
         parts = self._parts
         claims = parts.mint.read(Kind.ACCESS, token)
+        if parts.revocations.ended(claims.session_id):
+            raise TokenRefused(_ENDED)
         with parts.catalog.read() as connection:
             found = sessions.principal_of(
                 connection, claims.session_id, claims.subject, parts.options.clock(), token
             )
         if found is None:
-            raise TokenRefused("this session has ended; sign in again")
+            raise TokenRefused(_ENDED)
         return found
 
     def sign_out(self, principal: Principal) -> None:
         """End the session of this token."""
         with self._parts.catalog.begin() as connection:
             sessions.end_session(connection, principal.user_id, principal.session_id, "signed out")
+        self._parts.ended([principal.session_id])
 
     def user(self, principal: Principal) -> User:
         """The account of that person."""
@@ -197,17 +204,20 @@ class LocalSigning:
         parts, present = self._parts, self._parts.options.clock()
         check(password_faults(password))
         with parts.catalog.read() as connection:  # before the digest, which costs
-            if not keys.key_is_good(connection, Purpose.RESET, key, present):
+            if not parts.keys.is_good(connection, Purpose.RESET, key, present):
                 raise KeyRefused(_BAD_KEY)
         digest = parts.passwords.digest(password)
-        with parts.catalog.begin() as connection:
-            holder = keys.use_key(connection, Purpose.RESET, key, present)
+        with (
+            parts.catalog.begin() as connection,
+            parts.keys.using(connection, Purpose.RESET, key, present) as holder,
+        ):
             if holder is None or holder.user_id is None:
                 raise KeyRefused(_BAD_KEY)
             user = stored.get_user(connection, holder.user_id)
-            self._set_password(connection, user.id, digest)
+            ended = self._set_password(connection, user.id, digest)
             if not user.verified_at:
                 user = stored.change_user(connection, user.id, verified_at=present)
+        parts.ended(ended)
         parts.postman.post(letters.password_changed(user.email, user.name))
         return user
 
@@ -223,16 +233,17 @@ class LocalSigning:
         digest = parts.passwords.digest(after)
         with parts.catalog.begin() as connection:
             _require_alive(connection, user.id)
-            self._set_password(connection, user.id, digest)
+            ended = self._set_password(connection, user.id, digest)
             pair = parts.open_session(connection, user.id, client)
+        parts.ended(ended)
         parts.postman.post(letters.password_changed(user.email, user.name))
         return pair
 
-    @staticmethod
-    def _set_password(connection: Connection, user_id: str, digest: str) -> None:
+    def _set_password(self, connection: Connection, user_id: str, digest: str) -> list[str]:
+        """The sessions that ended over it."""
         stored.change_user(connection, user_id, password_hash=digest)
-        sessions.end_all_sessions(connection, user_id, "password changed")
-        keys.drop_keys(connection, Purpose.RESET, user_id=user_id)
+        self._parts.keys.drop_all(connection, Purpose.RESET, user_id=user_id)
+        return sessions.end_all_sessions(connection, user_id, "password changed")
 
     def sessions(self, principal: Principal) -> list[Session]:
         """One's own sessions that are alive."""
@@ -248,13 +259,16 @@ class LocalSigning:
         with self._parts.catalog.begin() as connection:
             if not sessions.end_session(connection, principal.user_id, session_id, "ended by user"):
                 raise NotThere("there is no such session, or it has ended already")
+        self._parts.ended([session_id])
 
     def end_other_sessions(self, principal: Principal) -> int:
         """End all of one's own sessions but this one."""
         with self._parts.catalog.begin() as connection:
-            return sessions.end_all_sessions(
+            ended = sessions.end_all_sessions(
                 connection, principal.user_id, "ended by user", besides=principal.session_id
             )
+        self._parts.ended(ended)
+        return len(ended)
 
 
 def _require_alive(connection: Connection, user_id: str) -> None:

@@ -10,11 +10,17 @@ from enum import Enum
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-import structlog
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    StatementError,
+)
+from sqlalchemy.pool import QueuePool
 
 from caseframe.catalog import triggers  # noqa: F401 - they come with the tables
 from caseframe.catalog.account_tables import metadata  # all tables, not only those of pictures
@@ -22,7 +28,6 @@ from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy
 from caseframe.domain.text import one_line
 
 T = TypeVar("T")
-_log = structlog.get_logger(__name__)
 _WITH_GALLERIES = "0003"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -33,12 +38,19 @@ class Catalog:
     def __init__(self, engine: Engine, shown: str, busy_seconds: float) -> None:
         self._engine = engine
         self._shown = shown
+        self._reading = engine.execution_options(reading=True)
         self._busy_seconds = busy_seconds
 
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
         return self._engine.dialect.name
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether who must not wait may read: it is a file, and a connection to it is free."""
+        pool = self._engine.pool
+        return self.dialect == "sqlite" and isinstance(pool, QueuePool) and pool.checkedin() > 0
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -49,8 +61,7 @@ class Catalog:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading; rows may be streamed from it."""
-        reading = self._engine.execution_options(reading=True)
-        with self._translated(), reading.connect() as connection:
+        with self._translated(), self._reading.connect() as connection:
             yield connection
 
     def patiently(self, work: Callable[[], T]) -> T:
@@ -66,7 +77,7 @@ class Catalog:
             except CatalogAway as error:
                 if time.monotonic() + pause > until:
                     raise
-                _log.warning("catalog.away", reason=str(error), again_in=pause)
+                _log_away(str(error), pause)
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
 
@@ -105,6 +116,12 @@ class Catalog:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _log_away(reason: str, pause: float) -> None:
+    import structlog  # noqa: PLC0415 - slow to load, and most programs have nothing to say
+
+    structlog.get_logger(__name__).warning("catalog.away", reason=reason, again_in=pause)
 
 
 def open_sqlite(file: Path, *, busy_seconds: float = 120.0) -> Catalog:
@@ -240,32 +257,53 @@ def upsert(
     """
     if not rows:
         return
-    wanted = None if update is None else tuple(update)
     if connection.dialect.name == "postgresql":
-        _upsert_arrays(connection, table, rows, wanted)
-    else:
-        connection.execute(_upsert(connection.dialect.name, table, wanted), rows)
+        # One statement may not meet the same row twice: the last one counts, as in a row.
+        identity = _identity(table)
+        rows = list({tuple(row[name] for name in identity): row for row in rows}.values())
+    _insert(connection, table, rows, _conflict(table, update))
 
 
 def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows that all have the same keys and cannot be there yet."""
-    if rows and connection.dialect.name == "postgresql":
-        _execute_arrays(connection, table, rows, "")
-    elif rows:
-        connection.execute(table.insert(), rows)
+    if rows:
+        _insert(connection, table, rows, "")
 
 
-def _upsert_arrays(
-    connection: Connection, table: Table, rows: list[dict[str, Any]], update: tuple[str, ...] | None
+def _insert(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], conflict: str
 ) -> None:
-    identity = _identity(table)
-    # One statement may not meet the same row twice: the last one counts, as it would in a row.
-    unique = {tuple(row[name] for name in identity): row for row in rows}
-    action = "NOTHING"
-    if update is not None:
-        action = "UPDATE SET " + ", ".join(f'"{name}" = excluded."{name}"' for name in update)
-    conflict = f"ON CONFLICT ({', '.join(identity)}) DO {action}"
-    _execute_arrays(connection, table, list(unique.values()), conflict)
+    execute = _execute_arrays if connection.dialect.name == "postgresql" else _execute_rows
+    execute(connection, table, rows, conflict)
+
+
+def _execute_rows(
+    connection: Connection, table: Table, rows: list[dict[str, Any]], conflict: str
+) -> None:
+    """One statement for each row, in SQL of our own.
+
+    What SQLAlchemy does to each value on its way takes as long as SQLite takes to write it.
+    """
+    names = list(rows[0])
+    kinds = [_kind("sqlite", table, name) for name in names]
+    columns = ", ".join(f'"{name}"' for name in names)
+    marks = ", ".join("?" * len(names))
+    changed = [(name, kind.process) for name, kind in zip(names, kinds, strict=True)]
+    with _refusing(rows):
+        values = [
+            tuple([row[name] if change is None else change(row[name]) for name, change in changed])
+            for row in rows
+        ]
+    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {conflict}"  # noqa: S608
+    connection.exec_driver_sql(statement, values)
+
+
+def _conflict(table: Table, update: Iterable[str] | None) -> str:
+    identity = ", ".join(_identity(table))
+    if update is None:
+        return f"ON CONFLICT ({identity}) DO NOTHING"
+    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in update)
+    return f"ON CONFLICT ({identity}) DO UPDATE SET {changes}"
 
 
 def _execute_arrays(
@@ -273,40 +311,42 @@ def _execute_arrays(
 ) -> None:
     """All rows in one statement, a column an array: triggers then run once, not once a row."""
     names = list(rows[0])
-    kinds = [_kind(table, name) for name in names]
+    kinds = [_kind("postgresql", table, name) for name in names]
     columns = ", ".join(f'"{name}"' for name in names)
-    arrays = ", ".join(f"%s::{kind}[]" for kind, _ in kinds)
+    arrays = ", ".join(f"%s::{kind.name}[]" for kind in kinds)
     values = []
-    for name, (_, process) in zip(names, kinds, strict=True):
-        values.append([process(row[name]) for row in rows])
+    for name, kind in zip(names, kinds, strict=True):
+        process = kind.process or (lambda value: value)
+        with _refusing(rows):
+            plain = [process(row[name]) for row in rows]
+        values.append([value.value if isinstance(value, Enum) else value for value in plain])
     statement = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) {conflict}"  # noqa: S608
     connection.exec_driver_sql(statement, tuple(values))
 
 
+@contextmanager
+def _refusing(rows: list[dict[str, Any]]) -> Iterator[None]:
+    """Raise StatementError, as SQLAlchemy does, for a value that a column's type does not take."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StatementError(str(error), None, rows, error) from error
+
+
+class _Kind(NamedTuple):
+    """The type of a column in one database, and what makes a value ready for it, where needed."""
+
+    name: str
+    process: Callable[[Any], Any] | None
+
+
 @cache
-def _kind(table: Table, name: str) -> tuple[str, Callable[[Any], Any]]:
-    """The type of a column in PostgreSQL, and what makes a value ready for it."""
-    postgresql = import_module("sqlalchemy.dialects.postgresql").dialect()
-    column = table.c[name]
-    process = column.type.dialect_impl(postgresql).bind_processor(postgresql)
-
-    def plain(value: Any) -> Any:
-        value = process(value) if process is not None else value
-        return value.value if isinstance(value, Enum) else value
-
-    return column.type.compile(postgresql), plain
-
-
-@cache
-def _upsert(dialect: str, table: Table, update: tuple[str, ...] | None) -> Any:
+def _kind(dialect: str, table: Table, name: str) -> _Kind:
     # Only one of the two is needed, and PostgreSQL's takes a while to load.
-    statement: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
-    if update is None:
-        return statement.on_conflict_do_nothing()
-    return statement.on_conflict_do_update(
-        index_elements=_identity(table),
-        set_={name: statement.excluded[name] for name in update},
-    )
+    database = import_module(f"sqlalchemy.dialects.{dialect}").dialect()
+    column = table.c[name]
+    process = column.type.dialect_impl(database).bind_processor(database)
+    return _Kind(column.type.compile(database), process)
 
 
 def _identity(table: Table) -> list[str]:

@@ -90,3 +90,41 @@ def settled_by_size(
     for size, sha256 in connection.execute(query.limit(most)):
         found.setdefault(size, set()).add(bytes(sha256))
     return {size: frozenset(digests) for size, digests in found.items()}
+
+
+class OpenTasks(NamedTuple):
+    """A picture at a path, with the stages (and versions) that are not done with it."""
+
+    image_id: int
+    sha256: str
+    md5: str
+    open: Mapping[str, frozenset[str]]
+
+
+def open_tasks_at(
+    connection: Connection, job: str, paths: Sequence[bytes]
+) -> dict[bytes, OpenTasks]:
+    """The pictures that stand at these paths of a job and have tasks that are not done.
+
+    A task that failed counts as open: an answer that comes after all is better.
+    """
+    if not paths:
+        return {}
+    query = (
+        select(
+            files.c.path, images.c.id, images.c.sha256, images.c.md5, tasks.c.stage,
+            tasks.c.version,
+        )
+        .join(images, images.c.id == files.c.image_id)
+        .join(tasks, tasks.c.image_id == images.c.id)
+        .where(
+            files.c.job_id == job, files.c.path.in_(list(paths)), tasks.c.state != TaskState.DONE
+        )
+    )  # fmt: skip
+    found: dict[bytes, OpenTasks] = {}
+    for path, number, sha256, md5, stage, version in connection.execute(query):
+        digests = bytes(sha256).hex(), bytes(md5).hex()
+        before = found.get(bytes(path), OpenTasks(number, *digests, {}))
+        versions = before.open.get(stage, frozenset()) | {version}
+        found[bytes(path)] = before._replace(open={**before.open, stage: versions})
+    return found

@@ -16,7 +16,8 @@ from caseframe.catalog.matching import count_fitting
 from caseframe.catalog.order import Place, Sort, cursor, place_of
 from caseframe.catalog.search.choices import GalleryQuery, plan_of
 from caseframe.catalog.tables import files, images, thumbnails
-from caseframe.catalog.walk import Way, find, never, steps
+from caseframe.catalog.walk import find, never, steps
+from caseframe.catalog.way import Way
 from caseframe.domain.errors import NotFound, UsageError
 
 MOST_TILES = 500

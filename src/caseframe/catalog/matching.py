@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, func, literal_column, select, text
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Select,
+    TextualSelect,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
 from caseframe.catalog.gallery_tables import IMAGE_BITS, documents, tiles
-from caseframe.catalog.search.plan import Candidates, Plan, render_fts5, render_tsquery
+from caseframe.catalog.search.candidates import Candidates, render_fts5, render_tsquery
+from caseframe.catalog.search.plan import Plan
 
 _CHECKED = 20  # candidates that are looked at for each tile that is counted
 # For this transaction. Sets must fit, else PostgreSQL reads every document of a page to see which
 # one it meant, and searches a set from end to end; and compiling queries takes longer than they do.
-_ROOM = text("SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true)")
+_ROOM = "SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true)"
+# Starting workers takes longer than finding a page does; it pays where all that fits is counted.
+# Said to be cheap, looking up the few documents of a window is preferred to reading them all.
+_ALONE = (
+    f"{_ROOM}, set_config('max_parallel_workers_per_gather', '0', true),"
+    " set_config('random_page_cost', '1.1', true)"
+)
+
+
+def prepare(connection: Connection) -> None:
+    """Make PostgreSQL ready to look for a page, for this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(_ALONE))
 
 
 def ids_of(gallery: int) -> tuple[int, int]:
@@ -28,25 +52,69 @@ def checked(query: Select[Any], plan: Plan) -> Select[Any]:
     return query.where(plan.condition) if plan.checks else query
 
 
-def matching(connection: Connection, gallery: int, candidates: Candidates, most: int) -> CTE:
+def matching(
+    connection: Connection, gallery: int, candidates: Candidates, most: int, room: str = _ALONE
+) -> CTE:
     """Ids of the gallery's tiles that the word index gives, at most `most` (-1 for all)."""
-    least, last = ids_of(gallery)
+    found = listed(connection, candidates, *ids_of(gallery), most=most, room=room)
+    return found.cte("found").prefix_with("MATERIALIZED")
+
+
+def listed(
+    connection: Connection,
+    candidates: Candidates,
+    least: int,
+    last: int,
+    *,
+    most: int = -1,
+    room: str = _ALONE,
+) -> TextualSelect:
+    """Ids from `least` to `last` that the word index gives, at most `most` (-1 for all).
+
+    `room` is the statement that makes PostgreSQL ready for it.
+    """
     if connection.dialect.name == "sqlite":
         words = render_fts5(candidates)
-        query = text(
+        query = (
             "SELECT rowid AS id FROM document_words WHERE document_words MATCH :words"
-            " AND rowid BETWEEN :least AND :last LIMIT :most"
+            " AND rowid BETWEEN :least AND :last"
         )
     else:
         words = render_tsquery(candidates)
-        connection.execute(_ROOM)
+        connection.execute(text(room))
         # The sum keeps PostgreSQL from reading documents by id and folding each of them.
-        query = text(
+        query = (
             "SELECT id FROM documents WHERE caseframe_words(text) @@ CAST(:words AS tsquery)"
-            " AND id + 0 BETWEEN :least AND :last LIMIT :most"
+            " AND id + 0 BETWEEN :least AND :last"
         )
-    bound = query.bindparams(words=words, least=least, last=last, most=most if most >= 0 else 2**60)
-    return bound.columns(tiles.c.id).cte("found").prefix_with("MATERIALIZED")
+    bound = text(query).bindparams(words=words, least=least, last=last)
+    if most >= 0:
+        bound = text(f"{query} LIMIT :most").bindparams(
+            words=words, least=least, last=last, most=most
+        )
+    return bound.columns(tiles.c.id)
+
+
+def first_ids(
+    connection: Connection, gallery: int, candidates: Candidates, most: int
+) -> Sequence[int]:
+    """Ids of the gallery's tiles that the word index gives, at most `most`, in any order."""
+    found = listed(connection, candidates, *ids_of(gallery), most=most).subquery()
+    # As one value: thousands of rows take longer to come than to be found.
+    if connection.dialect.name == "sqlite":
+        said: str = connection.scalar(select(func.json_group_array(found.c.id))) or "[]"
+        ids: list[int] = json.loads(said)
+        return ids
+    return connection.scalar(select(func.array_agg(found.c.id))) or []
+
+
+def these(connection: Connection, ids: Sequence[int]) -> TextualSelect:
+    """Ids as rows; as one value, for a statement of thousands would be long in reading."""
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT value AS id FROM json_each(:ids)").bindparams(ids=json.dumps(ids))
+    else:
+        query = text("SELECT unnest(CAST(:ids AS bigint[])) AS id").bindparams(ids=list(ids))
+    return query.columns(tiles.c.id)
 
 
 def fitting(
@@ -56,7 +124,7 @@ def fitting(
     least, last = ids_of(gallery)
     query = select(*columns)
     if plan.candidates is not None and not plan.few:
-        found = matching(connection, gallery, plan.candidates, -1)
+        found = matching(connection, gallery, plan.candidates, -1, _ROOM)
         return checked(query.join(found, found.c.id == tiles.c.id), plan.unproven)
     return checked(query, plan).where(tiles.c.id.between(least, last))
 
@@ -65,7 +133,8 @@ def count_fitting(
     connection: Connection, gallery: int, plan: Plan, candidates: Candidates, most: int
 ) -> tuple[int, bool]:
     """(how many of the candidates fit, at most `most`; whether all candidates were looked at)."""
-    known = matching(connection, gallery, candidates, most if plan.exact else _CHECKED * most)
+    most_known = most if plan.exact else _CHECKED * most
+    known = matching(connection, gallery, candidates, most_known, _ROOM)
     query: Select[Any] = select(literal_column("1")).select_from(known)
     if not plan.exact:
         query = checked(query.join(tiles, tiles.c.id == known.c.id), plan.unproven)

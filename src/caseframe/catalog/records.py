@@ -20,6 +20,8 @@ from caseframe.domain.work import TaskState
 Record = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 200
+_SHOWN = ("exif", "place", "faces", "similar")
+"""Stages whose results have keys of their own."""
 
 
 def records(connection: Connection, job: str) -> Iterator[Record]:
@@ -62,12 +64,14 @@ class _Parts:
 
     def __init__(self, connection: Connection, images_: list[int], files_: list[int]) -> None:
         self.metadata: dict[int, Any] = {}
+        self.answers: dict[int, Record] = {}
         self.faces: dict[int, list[Record]] = {}
         self.places: dict[int, Record] = {}
         self.tasks: dict[int, dict[str, tuple[str, str | None]]] = {}
         self.problems: dict[tuple[str, int], list[Record]] = {}
         if images_:
             self._read_results(connection, images_)
+            self._read_answers(connection, images_)
             self._read_tasks(connection, images_)
         self._read_problems(connection, images_, files_)
 
@@ -85,6 +89,25 @@ class _Parts:
         ).mappings():
             self.places[row["image_id"]] = dict(row)
 
+    def _read_answers(self, connection: Connection, numbers: list[int]) -> None:
+        """What stages found that no other key holds, of each the version that came last."""
+        t, r = tasks.c, results.c
+        query = (
+            select(t.image_id, t.stage, r.payload)
+            .outerjoin(
+                results,
+                (r.image_id == t.image_id) & (r.stage == t.stage) & (r.version == t.version),
+            )
+            .where(t.image_id.in_(numbers), t.state == TaskState.DONE, t.stage.not_in(_SHOWN))
+            .order_by(t.stage, t.finished_at, t.version)
+        )
+        for number, stage, payload in connection.execute(query):
+            found = self.answers.setdefault(number, {})
+            if payload is None:  # a later version found nothing
+                found.pop(stage, None)
+            else:
+                found[stage] = _answer(json.loads(payload))
+
     def _read_tasks(self, connection: Connection, numbers: list[int]) -> None:
         query = select(tasks.c.image_id, tasks.c.stage, tasks.c.state, tasks.c.reason)
         rows = connection.execute(
@@ -100,6 +123,11 @@ class _Parts:
             for image, file, stage, reason in connection.execute(query.where(condition)):
                 key = ("image", image) if image is not None else ("file", file)
                 self.problems.setdefault(key, []).append({"stage": stage, "reason": reason})
+
+
+def _answer(payload: Any) -> Any:
+    """A result as it is; that of another maker's stage is kept under `value` and nothing else."""
+    return payload["value"] if isinstance(payload, dict) and set(payload) == {"value"} else payload
 
 
 def _face(row: Any) -> Record:
@@ -143,6 +171,7 @@ def _record(row: Any, parts: _Parts) -> Record:
         stage: "pending" if state == TaskState.RUNNING else state
         for stage, (state, _) in done.items()
     }
+    record["results"] = parts.answers.get(number, {})
     record["problems"] = _problems(row, parts, done)
     if row["missing"]:
         record["missing"] = True

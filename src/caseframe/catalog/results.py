@@ -25,6 +25,10 @@ def record_stages(connection: Connection, pairs: list[_Pair], old: set[int]) -> 
     if not pairs:
         return
     pairs = list({(i, s.stage): (i, s) for i, s in pairs}.values())
+    _plan(connection, [pair for pair in pairs if pair[1].state is TaskState.PENDING])
+    pairs = [pair for pair in pairs if pair[1].state is not TaskState.PENDING]
+    if not pairs:
+        return
     existing = _existing(connection, pairs)
     _forget(connection, [pair for pair in pairs if _key(pair) in existing])
     upsert(
@@ -40,6 +44,14 @@ def record_stages(connection: Connection, pairs: list[_Pair], old: set[int]) -> 
     upsert(connection, results, [_result_row(i, s) for i, s in kept], update=("payload",))
     _facts(connection, pairs)
     _update_images(connection, [pair for pair in pairs if pair[0] in old])
+
+
+def _plan(connection: Connection, pairs: list[_Pair]) -> None:
+    """Give images the tasks that they do not have yet."""
+    rows = [
+        {"image_id": i, "stage": s.stage, "version": s.version, "state": s.state} for i, s in pairs
+    ]
+    upsert(connection, tasks, rows, update=None)
 
 
 def _key(pair: _Pair) -> tuple[int, str]:

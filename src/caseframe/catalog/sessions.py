@@ -127,9 +127,9 @@ def end_session(connection: Connection, user_id: str, number: str, reason: str) 
 
 def end_all_sessions(
     connection: Connection, user_id: str, reason: str, *, besides: str = ""
-) -> int:
-    """End all sessions of a user but one; how many ended."""
-    changed = connection.execute(
+) -> list[str]:
+    """End all sessions of a user but one; the ids of those that ended."""
+    changed = connection.scalars(
         update(sessions)
         .where(
             sessions.c.user_id == user_id,
@@ -137,8 +137,9 @@ def end_all_sessions(
             sessions.c.ended_at.is_(None),
         )
         .values(ended_at=now(), end_reason=reason)
+        .returning(sessions.c.id)
     )
-    return int(changed.rowcount)
+    return list(changed)
 
 
 def forget_sessions(connection: Connection, before: datetime) -> None:

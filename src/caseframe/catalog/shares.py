@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, Connection, delete, or_, select, true
 
 from caseframe.catalog.account_tables import shares, users
@@ -35,6 +37,12 @@ def visible_jobs(principal: Principal) -> ColumnElement[bool]:
         return true()
     shared = select(shares.c.job_id).where(shares.c.user_id == principal.user_id)
     return or_(jobs.c.owner_id == principal.user_id, jobs.c.id.in_(shared))
+
+
+def sees_one_over(connection: Connection, principal: Principal, folders: Collection[bytes]) -> bool:
+    """Whether the person may see a job whose source is one of these absolute folders."""
+    query = select(jobs.c.id).where(visible_jobs(principal), jobs.c.source.in_(folders))
+    return connection.scalar(query.limit(1)) is not None
 
 
 def share_job(connection: Connection, job_id: str, user_id: str, level: JobAccess) -> None:

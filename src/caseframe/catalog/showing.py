@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from caseframe.catalog.gallery import gallery_of, tile_id
 from caseframe.catalog.gallery_tables import tiles
@@ -12,6 +12,13 @@ from caseframe.catalog.tables import files, images, thumbnails
 from caseframe.domain.errors import NotFound
 
 _MOST_PATHS = 20
+_SMALL = (  # made once: to put it together takes as long as to ask it
+    select(images.c.sha256, thumbnails.c.mime, thumbnails.c.data)
+    .select_from(tiles)
+    .join(images, images.c.id == tiles.c.image_id)
+    .outerjoin(thumbnails, thumbnails.c.image_id == tiles.c.image_id)
+    .where(tiles.c.id == bindparam("tile"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +42,7 @@ class Content:
 
 def small(connection: Connection, gallery: int, image_id: int) -> Small:
     """The thumbnail of an image of a gallery (see `gallery_of`). Raises NotFound."""
-    query = (
-        select(images.c.sha256, thumbnails.c.mime, thumbnails.c.data)
-        .select_from(tiles)
-        .join(images, images.c.id == tiles.c.image_id)
-        .outerjoin(thumbnails, thumbnails.c.image_id == tiles.c.image_id)
-        .where(tiles.c.id == tile_id(gallery, image_id))
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_SMALL, {"tile": tile_id(gallery, image_id)}).first()
     if row is None:
         raise NotFound(f"the job shows no picture {image_id}")
     return Small(bytes(row[0]), row[1], None if row[2] is None else bytes(row[2]))

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, tuple_
 
 from caseframe.catalog.gallery import gallery_of
 from caseframe.catalog.gallery_tables import galleries, tallies, tiles
 from caseframe.catalog.jobs import Job, job_of
-from caseframe.catalog.tables import jobs, thumbnails
+from caseframe.catalog.tables import UtcTime, jobs, thumbnails
 from caseframe.domain.evidence import PICTURE_STATES, PROBLEM_STATES, FileState
 from caseframe.domain.work import JobState, TaskState
 
@@ -123,6 +125,17 @@ def _progress(rows: list[_Row]) -> JobProgress:
     )
 
 
+def task_states(connection: Connection) -> dict[tuple[str, str], int]:
+    """How many tasks of all jobs stand in each state, by (stage, state)."""
+    c = tallies.c
+    query = select(c.a, c.c, func.sum(c.count)).where(c.topic == "task").group_by(c.a, c.c)
+    found: dict[tuple[str, str], int] = {}
+    for stage, state, count in connection.execute(query):
+        key = stage, state.rstrip("+-")
+        found[key] = found.get(key, 0) + int(count)
+    return found
+
+
 def _of(rows: list[_Row], topic: str) -> list[_Row]:
     return [row for row in rows if row[0] == topic]
 
@@ -182,14 +195,59 @@ def job_cards(
 
     `after` is the id of the last job of the page before.
     """
-    query = select(jobs, galleries.c.number).join(galleries, galleries.c.job_id == jobs.c.id)
-    query = query.where(scope).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
+    query = _with_gallery(scope).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
     if after is not None:
         key = select(jobs.c.created_at).where(jobs.c.id == after).scalar_subquery()
         query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(key, after))
     rows = connection.execute(query.limit(min(limit, _MOST_CARDS))).mappings().all()
     counted = _rows(connection, [row["number"] for row in rows])
     return [_card(connection, dict(row), counted) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CountedJob:
+    """One job with what was found in it."""
+
+    job: Job
+    progress: JobProgress
+
+
+def counted_jobs(
+    connection: Connection,
+    scope: ColumnElement[bool],
+    *,
+    after: tuple[datetime, str] | None = None,
+    descending: bool = False,
+    state: JobState | None = None,
+    limit: int = 100,
+) -> list[CountedJob]:
+    """Jobs within `scope` in the order in which they were made, or `descending` the other way.
+
+    `after` is the time and id of a job, whether or not it is still there; `state` leaves out all
+    jobs in others.
+    """
+    key = tuple_(jobs.c.created_at, jobs.c.id)
+    query = _with_gallery(scope)
+    if state is not None:
+        query = query.where(jobs.c.state == state)
+    if after is not None:
+        place = tuple_(literal(after[0], UtcTime()), literal(after[1]))
+        query = query.where(key < place if descending else key > place)
+    columns = (jobs.c.created_at, jobs.c.id)
+    order = [column.desc() if descending else column.asc() for column in columns]
+    rows = connection.execute(query.order_by(*order).limit(limit)).mappings().all()
+    counted = _rows(connection, [row["number"] for row in rows])
+    return [_counted(dict(row), counted) for row in rows]
+
+
+def _with_gallery(scope: ColumnElement[bool]) -> Select[Any]:
+    query = select(jobs, galleries.c.number).join(galleries, galleries.c.job_id == jobs.c.id)
+    return query.where(scope)
+
+
+def _counted(row: dict[str, Any], counted: dict[int, list[_Row]]) -> CountedJob:
+    number: int = row.pop("number")
+    return CountedJob(job_of(row), _progress(counted.get(number, [])))
 
 
 def _card(

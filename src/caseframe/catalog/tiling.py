@@ -17,6 +17,7 @@ from caseframe.catalog import triggers
 from caseframe.catalog.database import upsert
 from caseframe.catalog.gallery_tables import IMAGE_BITS, documents, galleries, tiles
 from caseframe.catalog.search.document import document
+from caseframe.catalog.search.spans import block_mark, size_mark
 from caseframe.catalog.tables import files, images, places, problems, tasks, texts
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import TaskState
@@ -242,6 +243,8 @@ def _texts(row: Any, about: _About) -> Iterator[tuple[str, str]]:
 
 def _marks(tile: _Row) -> Iterator[tuple[str, str]]:
     """What is asked for by field only, as words, so that the word index finds the few quickly."""
+    yield block_mark(tile["image_id"])
+    yield size_mark(tile["size"])
     yield "state", tile["state"].replace("-", "")
     if tile["format"]:
         yield "format", tile["format"].lower()

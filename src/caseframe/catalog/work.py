@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Text,
     and_,
@@ -26,7 +27,7 @@ from caseframe.catalog import triggers
 from caseframe.catalog.database import upsert
 from caseframe.catalog.tables import files, images, results, tasks
 from caseframe.domain.evidence import FileState
-from caseframe.domain.work import TaskState
+from caseframe.domain.work import ImageRecord, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Due:
     path: bytes
     stages: tuple[str, ...]
     given: Mapping[str, str]
+    record: ImageRecord
 
 
 def plan_tasks(
@@ -137,29 +139,49 @@ def due_page(
         stages.setdefault(number, set()).add(stage)
     bases = {base for stage in versions for base in needs.get(stage, ())}
     given = _payloads(connection, numbers, bases)
-    at = {
-        number: (sha256, path) for number, sha256, path in connection.execute(_paths(job, numbers))
-    }
+    at = {row.id: row for row in connection.execute(_paths(job, numbers))}
     return [
         Due(
             number,
-            bytes(at[number][0]),
-            bytes(at[number][1]),
+            bytes(at[number].sha256),
+            bytes(at[number].path),
             tuple(stage for stage in versions if stage in stages[number]),
             given.get(number, {}),
+            _record(at[number]),
         )
         for number in numbers
     ]
 
 
+def _record(row: Row[Any]) -> ImageRecord:
+    return ImageRecord(
+        id=row.id,
+        md5=bytes(row.md5).hex(),
+        sha1=bytes(row.sha1).hex(),
+        mime=row.mime,
+        size=row.size,
+        format=row.format,
+        width=row.width,
+        height=row.height,
+        colorspace=row.colorspace,
+        bit_depth=row.bit_depth,
+        resolution_dpi=row.resolution_dpi,
+        added_at=row.added_at,
+    )
+
+
 def _paths(job: str, numbers: Sequence[int]) -> Select[Any]:
-    """(image id, SHA-256, path), present files after missing ones so that they win."""
+    """Images with a path each, present files after missing ones so that they win."""
     return (
-        select(images.c.id, images.c.sha256, files.c.path)
+        select(
+            images.c.id, images.c.sha256, images.c.md5, images.c.sha1, images.c.mime,
+            images.c.size, images.c.format, images.c.width, images.c.height, images.c.colorspace,
+            images.c.bit_depth, images.c.resolution_dpi, images.c.added_at, files.c.path,
+        )
         .join(files, files.c.image_id == images.c.id)
         .where(images.c.id.in_(numbers), files.c.job_id == job)
         .order_by(files.c.missing.desc(), files.c.id.desc())
-    )
+    )  # fmt: skip
 
 
 def _payloads(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from caseframe.accounts.attempts import AttemptOptions
+from caseframe.accounts.counting import storage_uri
 from caseframe.accounts.local import LocalAccounts
 from caseframe.accounts.mail import Mailer, OutboxMailer
 from caseframe.accounts.oauth import Providers
@@ -27,14 +29,22 @@ def local_accounts(
 
     Raises UsageError, CaseError for a secret that cannot be used.
     """
-    options = AccountOptions(
+    options = account_options(settings, public_url)
+    return LocalAccounts(catalog, mailer(folder, settings), token_secret(folder, settings), options)
+
+
+def account_options(
+    settings: Settings, public_url: str, redis_url: SecretStr | None = None
+) -> AccountOptions:
+    """How accounts work; attempts are counted in that Redis, else in memory."""
+    return AccountOptions(
         public_url=settings.public_url or public_url,
         policy=settings.sign_up,
         sign_up_role=settings.sign_up_role,
         access_life=timedelta(minutes=settings.access_token_minutes),
         refresh_life=timedelta(hours=settings.refresh_token_hours),
+        attempts=AttemptOptions(storage=storage_uri(redis_url)),
     )
-    return LocalAccounts(catalog, mailer(folder, settings), token_secret(folder, settings), options)
 
 
 def token_secret(folder: Path, settings: Settings) -> SecretStr:

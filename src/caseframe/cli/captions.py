@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from caseframe.catalog.search.values import FILTERS
 from caseframe.cli.assemble import local_runner
+from caseframe.domain.errors import UsageError
 from caseframe.domain.work import Order, Outcome
 from caseframe.pipeline.runner import Runner
 from caseframe.settings import Settings
-from caseframe.stages.registry import Available, Registry, load_registry
+from caseframe.stages.registry import Available, Registry, load_registry, with_external
 from caseframe.stages.stage import BatchStage, StageContext, VisionAccess
 from caseframe.vision import store
-from caseframe.vision.embedded import EmbeddedVision
+
+if TYPE_CHECKING:
+    from caseframe.vision.embedded import EmbeddedVision
 
 CAPTION = "caption"
 
@@ -43,22 +48,51 @@ def stage_context(settings: Settings) -> StageContext:
 
 def registry_for(settings: Settings, *, announce: bool = True) -> Registry:
     """All stages, and which of them work by these settings."""
-    return load_registry(stage_context(settings), announce=announce)
+    registry = load_registry(stage_context(settings), announce=announce)
+    found = with_external(registry, settings.external_stages)
+    if settings.external_stages:
+        _check_fields(found)
+    return found
+
+
+def _check_fields(registry: Registry) -> None:
+    """Raise UsageError where another maker's words go by a name that means something else."""
+    from caseframe.stages.external import QueuedStage  # noqa: PLC0415 - rarely needed
+
+    for stage in (available.stage for available in registry.stages):
+        if isinstance(stage, QueuedStage) and (taken := stage.fields & FILTERS.keys()):
+            raise UsageError(
+                f"setting external_stages: {stage.name} marks words with "
+                f"{', '.join(sorted(taken))}, which a search compares by value; name another field"
+            )
 
 
 @contextmanager
 def stage_runner(
-    settings: Settings, chosen: Sequence[Available], stop: Callable[[], bool]
+    settings: Settings,
+    chosen: Sequence[Available],
+    stop: Callable[[], bool],
+    *,
+    at_once: bool = False,
 ) -> Iterator[Runner]:
-    """The process pool for the chosen stages, and a captioning process if they need one."""
+    """The process pool for the chosen stages, and a captioning process if they need one.
+
+    Workers start with the first order, or `at_once`, beside whatever comes before it.
+    """
     context = stage_context(settings)
     with ExitStack() as stack:
         vision = None
         if settings.vision_address is None and _captions_among(chosen):
+            from caseframe.vision.embedded import (  # noqa: PLC0415 - slow to load, rarely needed
+                EmbeddedVision,
+            )
+
             vision = stack.enter_context(EmbeddedVision(settings.environment()))
             context = replace(context, vision=replace(context.vision, address=vision.address))
-        runner: Runner = local_runner(settings, context, stop, _together(settings, chosen))
+        runner = local_runner(settings, context, stop, _together(settings, chosen))
         stack.callback(runner.close)
+        if at_once:
+            runner.start_soon()
         yield CaptioningRunner(runner, vision) if vision else runner
 
 
@@ -82,15 +116,19 @@ class CaptioningRunner:
         self._runner = runner
         self._vision = vision
 
-    def run(self, orders: Iterable[Order]) -> Generator[Outcome, None, None]:
+    def run(self, orders: Iterable[Order | None]) -> Generator[Outcome, None, None]:
         """See `Runner.run`."""
         yield from self._runner.run(self._watched(orders))
 
-    def _watched(self, orders: Iterable[Order]) -> Iterator[Order]:
+    def _watched(self, orders: Iterable[Order | None]) -> Iterator[Order | None]:
         for order in orders:
-            if CAPTION in order.stages:
+            if order is not None and CAPTION in order.stages:
                 self._vision.start()
             yield order
+
+    def settled(self, outcomes: Sequence[Outcome]) -> None:
+        """See `Runner.settled`."""
+        self._runner.settled(outcomes)
 
     def close(self) -> None:
         """See `Runner.close`."""

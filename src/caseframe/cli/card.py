@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +16,9 @@ from caseframe.catalog.records import Record
 from caseframe.cli.summary import human_size
 from caseframe.domain.text import one_line
 
+_MOST_VALUES = 12
+_OTHERWISE = {"caption", "facts"}
+"""Results that have words of their own on a card."""
 _EXPOSURE = ("ExposureTime", "FNumber", "ISO", "FocalLength")
 
 
@@ -54,6 +60,11 @@ def _rows(card: Card) -> list[tuple[str, str | None]]:
         ("faces", _faces(record)),
         ("caption", f"{card.caption} (a model's words)" if card.caption else None),
         ("facts", f"{card.facts} (by FACTS, from measured facts)" if card.facts else None),
+        *(
+            (name, _answer(found))
+            for name, found in record["results"].items()
+            if name not in _OTHERWISE
+        ),
         ("sha256", record["sha256"]),
         ("sha1", record["sha1"]),
         ("md5", record["md5"]),
@@ -64,6 +75,32 @@ def _rows(card: Card) -> list[tuple[str, str | None]]:
         ("stages", ", ".join(f"{name} {state}" for name, state in record["stages"].items())),
         ("problems", "\n".join(f"{p['stage']}: {p['reason']}" for p in record["problems"])),
     ]
+
+
+def _answer(found: Any) -> str:
+    """What a stage of another maker found: a line for each value, the first ones."""
+    lines = [f"{name}: {value}" if name else value for name, value in _values("", found)]
+    left = len(lines) - _MOST_VALUES
+    more = [f"… {left} more (--json shows all)"] if left > 0 else []
+    return "\n".join([*lines[:_MOST_VALUES], *more])
+
+
+def _values(name: str, found: Any) -> Iterator[tuple[str, str]]:
+    """(path of names, value) of everything in it."""
+    if isinstance(found, dict):
+        for key, part in found.items():
+            yield from _values(f"{name}.{one_line(key)}" if name else one_line(key), part)
+    elif isinstance(found, list) and not any(isinstance(part, dict | list) for part in found):
+        yield name, one_line(", ".join(_word(part) for part in found))
+    elif isinstance(found, list):
+        for number, part in enumerate(found, 1):
+            yield from _values(f"{name}[{number}]", part)
+    else:
+        yield name, one_line(_word(found))
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _what(record: Record) -> str:

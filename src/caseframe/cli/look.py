@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from caseframe.catalog import jobs, lookup, records
 from caseframe.cli.assemble import Case, keep_out_of_source, open_case, settings_for
+from caseframe.cli.captions import registry_for
 from caseframe.cli.card import Card, print_card
 from caseframe.cli.export import csv_lines, json_lines
 from caseframe.cli.options import (
@@ -29,7 +30,6 @@ from caseframe.domain.errors import CaseError, NotFound
 from caseframe.domain.evidence import path_text
 from caseframe.domain.text import one_line
 from caseframe.pipeline import twins
-from caseframe.stages.registry import load_stages
 
 
 class Format(StrEnum):
@@ -47,13 +47,15 @@ def register(app: typer.Typer) -> None:
 
 def status(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None:
     """Show what the case holds: files by state and type, each stage's results, problems."""
-    with open_case(case, settings_for()) as opened:
+    settings = settings_for()
+    registry = registry_for(settings, announce=False)
+    with open_case(case, settings) as opened:
         with opened.catalog.read() as connection:
             found = jobs.list_jobs(connection)
         if not found:
             opened.job()
         for job in found:
-            print_summary(summary(opened.catalog, job, load_stages()), as_json=as_json)
+            print_summary(summary(opened.catalog, job, registry), as_json=as_json)
 
 
 def problems(

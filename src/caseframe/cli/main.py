@@ -1,60 +1,41 @@
-"""The command `caseframe`: its groups, and the one place where errors become words and a status."""
+"""The command `caseframe`: its groups, and the one place where errors become words and a status.
+
+This module must stay light: the fork server is started before anything else is loaded, and where
+`caseframe` is installed as a script, every worker process imports this module again.
+"""
 
 from __future__ import annotations
 
+import gc
 import io
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
-from caseframe import __version__
 from caseframe.domain.errors import CaseframeError, Stopped, UsageError
 from caseframe.pipeline import forkserver
 
-app = typer.Typer(
-    name="caseframe",
-    help="Turn a folder of pictures into a case that people can look through.\n\n"
-    "Start with: caseframe demo, then: caseframe scan FOLDER.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+if TYPE_CHECKING:
+    from typer import Typer
 
 COMMANDS = {
     "scan": "scan", "rerun": "scan", "verify": "scan",
     "status": "look", "problems": "look", "show": "look", "duplicates": "look", "export": "look",
     "describe": "describe", "serve-vision": "serve_vision", "models": "models",
-    "serve": "serve",
+    "serve": "serve", "service": "service", "dead-letters": "dead_letters",
     "stages": "system", "demo": "system", "doctor": "system",
 }  # fmt: skip
 """Every command and the module that holds it."""
 _INTERRUPTED = 130  # how Typer leaves when Ctrl-C meets it
-_POOLED = {"scan", "rerun", "serve", "verify"}
+_POOLED = {"scan", "rerun", "serve", "service", "verify"}
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"caseframe {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
-    ),
-) -> None:
-    pass
-
-
-def build(arguments: Sequence[str]) -> typer.Typer:
+def build(arguments: Sequence[str]) -> Typer:
     """The application with the commands that `arguments` may call for."""
+    from caseframe.cli.application import app  # noqa: PLC0415 - see above
+
     module = COMMANDS.get(arguments[0]) if arguments else None
     # A known command loads only its own module: help and errors need all of them.
     for name in [module] if module else dict.fromkeys(COMMANDS.values()):
@@ -73,7 +54,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if _POOLED.intersection(given[:1]):
         forkserver.start()  # loads the image libraries while we load the rest
     try:
-        build(given)(args=given)
+        _run(given)
     except UsageError as error:
         sys.exit(_say(str(error), 2))
     except CaseframeError as error:
@@ -87,12 +68,28 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _run(given: Sequence[str]) -> None:
+    """Run the command; a stop that comes after its end comes too late to mean anything."""
+    gc.disable()  # what is loaded stays: to look through it again and again is a fifth of the start
+    app = build(given)
+    gc.freeze()
+    gc.enable()
+    try:
+        app(args=given)
+    except SystemExit as end:
+        gc.freeze()  # nor is there anything to find when all of it goes at once
+        if not end.code:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
+
+
 def _as_interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 
 
 def _say(message: str, status: int) -> int:
-    typer.echo(f"caseframe: {message}", err=True)
+    print(f"caseframe: {message}", file=sys.stderr)
     return status
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from caseframe.catalog import jobs, work
 from caseframe.catalog.search import FIELDS, conditions
 from caseframe.cli.assemble import (
+    CATALOG_FILE,
     Case,
     keep_out_of_source,
     open_case,
@@ -34,7 +36,7 @@ from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.verify import Verification
 from caseframe.scanner.walk import check_source
-from caseframe.stages.registry import Available, load_stages
+from caseframe.stages.registry import Available
 
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, help="Worker processes; all cores by default.")
@@ -72,17 +74,23 @@ def scan(
     settings = settings_for(workers=workers)
     folder = source_bytes(source)
     check_source(folder)
-    chosen = registry_for(settings).select(names(stages))
+    registry = registry_for(settings)
+    chosen = registry.select(names(stages))
     keep_out_of_source(case, folder)
-    # The workers come first: they get ready while the catalog is opened.
+    # In an old case there may be nothing for the workers to do. They start when there is a case:
+    # what comes to nothing in this moment may not end with words of theirs.
+    new = not (case / CATALOG_FILE).exists()
     with (
         stoppable() as stop,
-        stage_runner(settings, chosen, stop) as runner,
         open_case(case, settings, create=True) as opened,
+        stage_runner(settings, chosen, stop, at_once=new) as runner,
     ):
         job = _job_for(opened, folder, chosen)
         run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
-        _run(opened, run, job, walk=True, rehash=rehash, as_json=as_json)
+        job = _run(run, job, walk=True, rehash=rehash, quiet=as_json)
+        # Workers take a moment to end, and nobody needs them for what is left.
+        threading.Thread(target=runner.close, name="end-workers").start()
+        print_summary(summary(opened.catalog, job, registry), as_json=as_json)
 
 
 def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:
@@ -92,21 +100,12 @@ def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.J
         return jobs.find_or_create_job(connection, name, source, names)
 
 
-def _run(
-    case: Case,
-    run: JobRun,
-    job: jobs.Job,
-    *,
-    walk: bool,
-    as_json: bool,
-    rehash: bool = False,
-) -> None:
-    with shown(run.progress, quiet=as_json):
+def _run(run: JobRun, job: jobs.Job, *, walk: bool, quiet: bool, rehash: bool = False) -> jobs.Job:
+    """The job as it ended."""
+    with shown(run.progress, quiet=quiet):
         if walk:
-            job = run.scan(job.id, rehash=rehash, count_first=not as_json)
-        else:
-            job = run.resume(job.id)
-    print_summary(summary(case.catalog, job, load_stages()), as_json=as_json)
+            return run.scan(job.id, rehash=rehash, count_first=not quiet)
+        return run.resume(job.id)
 
 
 def rerun(
@@ -137,7 +136,8 @@ def rerun(
         chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))
         with stage_runner(settings, chosen, stop) as runner:
             run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
-            _run(opened, run, job, walk=False, as_json=as_json)
+            job = _run(run, job, walk=False, quiet=as_json)
+        print_summary(summary(opened.catalog, job, registry), as_json=as_json)
 
 
 def verify(

@@ -17,6 +17,7 @@ from caseframe.cli.assemble import open_case, settings_for
 from caseframe.cli.options import DEFAULT_CASE, CaseOption
 from caseframe.cli.web import web_services
 from caseframe.domain.errors import CaseError, UsageError
+from caseframe.settings import Settings
 from caseframe.web.app import create_app
 from caseframe.web.services import Services
 
@@ -47,21 +48,38 @@ def serve(
     the server; jobs at work go on with the next start.
     """
     settings = settings_for()
-    root = (sources or Path.cwd()).absolute()
-    if not root.is_dir():
-        raise UsageError(f"--sources {root} is no folder")
-    listening = _listen(host, port)
-    address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
-    public = (settings.public_url or address).rstrip("/")
+    root = sources_root(sources)
+    listening = listen(host, port)
+    public = public_url(settings, host, listening)
     with (
         listening,
         open_case(case, settings, create=True) as opened,
         web_services(opened, root, public) as services,
     ):
-        _run(services, listening, public)
+        key = services.accounts.first_key()
+        typer.echo(f"Caseframe is at {public} (Ctrl-C stops it)")
+        if key is not None:
+            typer.echo("Nobody can sign in yet. Make the administrator with this link, good once:")
+            typer.echo(f"  {public}/auth/first?key={key}")
+        run_web(services, listening)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def sources_root(given: Path | None) -> Path:
+    """The root of all sources, the working folder where none was given. Raises UsageError."""
+    root = (given or Path.cwd()).absolute()
+    if not root.is_dir():
+        raise UsageError(f"--sources {root} is no folder")
+    return root
+
+
+def public_url(settings: Settings, host: str, listening: socket.socket) -> str:
+    """What people type to get to a server that listens there."""
+    address = f"http://{_bracketed(host)}:{listening.getsockname()[1]}"
+    return (settings.public_url or address).rstrip("/")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on. Raises CaseError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,7 +121,8 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _run(services: Services, listening: socket.socket, public: str) -> None:
+def run_web(services: Services, listening: socket.socket) -> None:
+    """Answer requests until a signal ends it."""
     config = uvicorn.Config(
         create_app(services),
         log_config=None,
@@ -112,9 +131,4 @@ def _run(services: Services, listening: socket.socket, public: str) -> None:
         proxy_headers=False,  # ours decides whom to believe
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    key = services.accounts.first_key()
-    typer.echo(f"Caseframe is at {public} (Ctrl-C stops it)")
-    if key is not None:
-        typer.echo("Nobody can sign in yet. Make the administrator with this link, good once:")
-        typer.echo(f"  {public}/auth/first?key={key}")
     _Server(config, services).run(sockets=[listening])

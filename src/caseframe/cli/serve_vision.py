@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
@@ -50,10 +51,15 @@ def serve_vision(
     settings = settings_for()
     if not with_parent:
         fetch_missing(settings)
-    _allow_connections()
-    asyncio.run(_serve(settings, address, with_parent=with_parent))
+    allow_connections()
+    asyncio.run(serve(settings, address, with_parent=with_parent))
     if with_parent and not _parent_is_there():
         shutil.rmtree(os.path.dirname(address.removeprefix("unix:")), ignore_errors=True)
+    leave()
+
+
+def leave() -> None:
+    """End this process when all is said, whatever a model's thread still does."""
     if any(thread.name.startswith("model-") for thread in threading.enumerate()):
         # A model that is still at it cannot be interrupted, and must not crash on our way out.
         sys.stdout.flush()
@@ -67,14 +73,21 @@ def _parent_is_there() -> bool:
     return not ready
 
 
-def _allow_connections() -> None:
-    """Each client takes a file descriptor, and the usual limit is lower than it has to be."""
+def allow_connections() -> None:
+    """Raise the limit of open files to what is allowed: each client takes one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(settings: Settings, address: str, *, with_parent: bool) -> None:
+async def serve(
+    settings: Settings,
+    address: str,
+    *,
+    with_parent: bool,
+    told: Callable[[Serving], None] = lambda _served: None,
+) -> None:
+    """Serve until a signal; `told` gets the service when it listens."""
     end = asyncio.Event()
     _end_on_signals(end)
     if with_parent:
@@ -84,6 +97,7 @@ async def _serve(settings: Settings, address: str, *, with_parent: bool) -> None
     tls = None if with_parent else tls_files(settings)
     grace = _GRACE_OF_A_CHILD if with_parent else _GRACE_SECONDS
     async with serving(models, options, address, tls=tls, grace=grace) as served:
+        told(served)
         waiting = asyncio.create_task(end.wait())
         await asyncio.wait({served.ready, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if served.ready.done() and not with_parent:  # a parent is told by the answers

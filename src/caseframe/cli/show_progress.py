@@ -6,23 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import (
-    Progress as Bars,
-)
+from typing import TYPE_CHECKING
 
 from caseframe.domain.evidence import PROBLEM_STATES
 from caseframe.domain.text import one_line
 from caseframe.pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 _PLAIN_SECONDS = 5.0
 
@@ -42,14 +33,17 @@ def shown(progress: Progress, *, quiet: bool) -> Iterator[None]:
 
 @contextmanager
 def _bars(progress: Progress) -> Iterator[None]:
-    bars = Bars(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+    from rich import progress as rich  # noqa: PLC0415 - slow to load, and only for terminals
+    from rich.console import Console  # noqa: PLC0415
+
+    bars = rich.Progress(
+        rich.SpinnerColumn(),
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[rate]}"),
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("{task.fields[note]}", style="dim"),
         console=Console(stderr=True),
         transient=True,
     )

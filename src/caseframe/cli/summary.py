@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from caseframe.catalog import jobs, lookup, work
 from caseframe.catalog.database import Catalog
 from caseframe.domain.evidence import FileState, path_text
 from caseframe.domain.work import TaskState
 from caseframe.stages.registry import Registry
+
+if TYPE_CHECKING:  # slow to load, and programs do without
+    from rich.console import Console
+    from rich.table import Table
 
 Summary = dict[str, Any]
 
@@ -66,6 +68,8 @@ def print_summary(found: Summary, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
         return
+    from rich.console import Console  # noqa: PLC0415 - see above
+
     console = Console(highlight=False)
     console.print(f"[bold]{_safe(found['name'])}[/]  {_safe(found['source'])}  ({found['state']})")
     if found["reason"]:
@@ -97,6 +101,8 @@ def _headline(found: Summary) -> str:
 
 
 def _types(types: list[Summary]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - see above
+
     table = Table(box=None, pad_edge=False)
     table.add_column("type")
     table.add_column("files", justify="right")
@@ -111,6 +117,8 @@ def _types(types: list[Summary]) -> Table:
 
 
 def _stages(stages: dict[str, dict[str, int]]) -> Table:
+    from rich.table import Table  # noqa: PLC0415 - see above
+
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
     for name in ("found", "none found", "failed", "unavailable", "pending"):

@@ -21,6 +21,7 @@ from caseframe.cli.options import DEFAULT_CASE, CaseOption, JsonOption
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.text import one_line
 from caseframe.settings import Settings
+from caseframe.stages.registry import summary_of
 
 _PACKAGES = (
     "numpy", "opencv-python-headless", "pillow", "pillow-heif", "simplejpeg", "exiv2", "puremagic",
@@ -42,6 +43,7 @@ def stages(as_json: JsonOption = False) -> None:
             "name": a.stage.name,
             "title": a.stage.title,
             "version": a.stage.version,
+            "summary": summary_of(a.stage),
             "needs": f"pixels up to {a.stage.max_side}" if a.stage.max_side else "bytes",
             "after": list(a.stage.after),
             "from": a.source,
@@ -58,6 +60,8 @@ def stages(as_json: JsonOption = False) -> None:
     for row in rows:
         state = f"not available: {row['reason']}" if row["reason"] else "works"
         typer.echo(f"{row['name']:<10} {row['title']:<20} version {row['version']:<4} {state}")
+        if row["summary"]:
+            typer.echo(f"{'':<10} {row['summary']}")
     for broken_one in registry.unloadable:
         typer.echo(
             f"{broken_one.name:<10} cannot be loaded ({broken_one.source}): {broken_one.reason}"

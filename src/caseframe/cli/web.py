@@ -1,32 +1,54 @@
-"""Putting the web server together, embedded: everything in this process and its children."""
+"""Putting the web server together; embedded, with everything in this process and its children."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
+from caseframe.accounts.accounts import Accounts
+from caseframe.accounts.oauth import Providers
 from caseframe.accounts.sharing import Sharing
+from caseframe.accounts.tokens import TokenMint
+from caseframe.catalog.database import Catalog
 from caseframe.cli.accounts import local_accounts
-from caseframe.cli.accounts import providers as sign_in_providers
 from caseframe.cli.assemble import Case, scanner_limits
 from caseframe.cli.captions import registry_for, stage_runner
 from caseframe.cli.vision import fetch_missing, tls_files
 from caseframe.domain.errors import UsageError
+from caseframe.pipeline.control import Jobs
 from caseframe.pipeline.manager import JobManager
 from caseframe.pipeline.render import LocalRenderer, RenderOptions
 from caseframe.settings import Settings
-from caseframe.stages.registry import Available, Registry
+from caseframe.stages.external import QueuedStage
+from caseframe.stages.registry import Available, Registry, summary_of
 from caseframe.vision.client import VisionClient
 from caseframe.vision.embedded import EmbeddedVision
 from caseframe.web.events import Broadcaster
 from caseframe.web.jobs import progress_of
 from caseframe.web.options import WebOptions
-from caseframe.web.services import Services, StageInfo
+from caseframe.web.services import DeadLetters, Services, StageInfo
 
 _MEGA = 1_000_000
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind the web, and differs between one process and services.
+
+    `check` raises an error of what does not answer now.
+    """
+
+    catalog: Catalog
+    accounts: Accounts
+    mint: TokenMint = field(repr=False)
+    jobs: Jobs
+    vision: VisionClient
+    check: Callable[[], None]
+    dead_letters: DeadLetters | None = None
 
 
 @contextmanager
@@ -36,33 +58,52 @@ def web_services(case: Case, sources: Path, public_url: str) -> Iterator[Service
     registry = registry_for(settings)
     with ExitStack() as stack:
         address = settings.vision_address or stack.enter_context(_own_vision(settings))
-        client = VisionClient(address, tls=tls_files(settings), seconds=settings.vision_seconds)
-        stack.callback(client.close)
+        client = stack.enter_context(vision_at(address, settings))
         accounts = stack.enter_context(
             closing(local_accounts(case.catalog, case.folder, settings, public_url))
         )
         # Jobs share the vision process with visitors: one model in memory is enough.
         shared = settings.model_copy(update={"vision_address": address})
         manager = JobManager(case.catalog, registry, partial(stage_runner, shared))
-        renderer = LocalRenderer(_render_options(settings))
-        stack.callback(renderer.close)
-        made: list[Services] = []
-        services = Services(
-            catalog=case.catalog,
-            accounts=accounts,
-            sharing=Sharing(case.catalog),
-            providers=sign_in_providers(settings, accounts),
-            manager=manager,
-            vision=client,
-            renderer=renderer,
-            broadcaster=Broadcaster(lambda job_id: progress_of(made[0], job_id)),
-            stages=tuple(_info(available) for available in registry.stages),
-            options=web_options(case, sources, public_url, registry),
-        )
-        made.append(services)
+        behind = Behind(case.catalog, accounts, accounts.mint, manager, client, lambda: None)
+        options = web_options(settings, case.folder, sources, public_url, registry)
+        services = stack.enter_context(plugged(behind, settings, options, registry))
         manager.start()
         stack.callback(manager.close)
         yield services
+
+
+@contextmanager
+def plugged(
+    behind: Behind, settings: Settings, options: WebOptions, registry: Registry
+) -> Iterator[Services]:
+    """The services of a web server over what stands behind it."""
+    made: list[Services] = []
+    renderer = LocalRenderer(_render_options(settings))
+    try:
+        services = Services(
+            catalog=behind.catalog,
+            accounts=behind.accounts,
+            sharing=Sharing(behind.catalog),
+            providers=Providers(settings.oauth_providers, behind.mint),
+            manager=behind.jobs,
+            vision=behind.vision,
+            renderer=renderer,
+            broadcaster=Broadcaster(lambda job_id: progress_of(made[0], job_id)),
+            stages=tuple(_info(available) for available in registry.stages),
+            options=options,
+            check=behind.check,
+            dead_letters=behind.dead_letters,
+        )
+        made.append(services)
+        yield services
+    finally:
+        renderer.close()
+
+
+def vision_at(address: str, settings: Settings) -> VisionClient:
+    """A client of the vision service there."""
+    return VisionClient(address, tls=tls_files(settings), seconds=settings.vision_seconds)
 
 
 @contextmanager
@@ -84,13 +125,26 @@ def _render_options(settings: Settings) -> RenderOptions:
 
 def _info(available: Available) -> StageInfo:
     stage = available.stage
-    summary = " ".join((type(stage).__doc__ or "").split())
-    return StageInfo(stage.name, stage.title, stage.version, summary, available.reason)
+    external = isinstance(stage, QueuedStage)
+    fields = stage.fields if isinstance(stage, QueuedStage) else frozenset[str]()
+    return StageInfo(
+        name=stage.name, title=stage.title, version=stage.version, summary=summary_of(stage),
+        reason=available.reason, external=external, fields=fields,
+    )  # fmt: skip
 
 
-def web_options(case: Case, sources: Path, public_url: str, registry: Registry) -> WebOptions:
-    """How the web behaves, by the settings. Raises UsageError for a proxy that is no network."""
-    settings = case.settings
+def web_options(
+    settings: Settings,
+    folder: Path,
+    sources: Path,
+    public_url: str,
+    registry: Registry,
+    counts: str = "memory://",
+) -> WebOptions:
+    """How the web behaves, by the settings; `folder` is the case, `counts` where calls are counted.
+
+    Raises UsageError for a proxy that is no network.
+    """
     captions = next((a for a in registry.stages if a.stage.name == "caption"), None)
     model = settings.describe_with
     if model == "auto":
@@ -100,7 +154,7 @@ def web_options(case: Case, sources: Path, public_url: str, registry: Registry) 
     except ValueError as error:
         raise UsageError(f"setting trusted_proxies: {error}") from error
     return WebOptions(
-        case=case.folder.absolute(),
+        case=folder.absolute(),
         sources=sources,
         public_url=public_url,
         secure=public_url.startswith("https:"),
@@ -109,7 +163,8 @@ def web_options(case: Case, sources: Path, public_url: str, registry: Registry) 
         max_picture=settings.vision_image_bytes,
         max_parts=settings.max_parts,
         anonymous_calls=settings.anonymous_calls,
+        counts=counts,
         default_model=model,
-        outbox=(case.folder / "outbox").absolute() if settings.smtp_host is None else None,
+        outbox=(folder / "outbox").absolute() if settings.smtp_host is None else None,
         tile_url=settings.tile_url,
     )

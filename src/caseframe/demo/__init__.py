@@ -77,6 +77,8 @@ def _put(root: bytes, path: bytes, data: bytes, moment: float) -> bool:
             raise DemoError(
                 f"{path_text(path)!r} is there with other content: choose a new folder"
             ) from None
+        if os.stat(target).st_mtime == moment:
+            return True
     except OSError:
         if _is_utf8(path):
             raise

@@ -16,6 +16,10 @@ CaseframeError
 │   ├── VisionBusy        there was no turn before the caller's time was over
 │   ├── VisionLate        the caller's time was over while it was at work
 │   └── VisionFailed      its decoder or its model broke on this picture
+├── ServiceAway           another part of the system does not answer; it may come back
+│   ├── BrokerAway        RabbitMQ
+│   └── JobsAway          the job manager
+├── Unroutable            there is no queue for a message
 ├── PictureError          a picture cannot be decoded
 │   ├── OverLimit         decoding it would take more than the limits allow
 │   └── PictureRefused    the vision service cannot decode it, or takes none so large
@@ -91,6 +95,22 @@ class VisionLate(VisionError):
 
 class VisionFailed(VisionError):
     """The decoder or the model broke on this picture; the message is the stored reason."""
+
+
+class ServiceAway(CaseframeError):
+    """Another part of the system does not answer now; it may come back."""
+
+
+class BrokerAway(ServiceAway):
+    """RabbitMQ does not answer, or takes no messages now."""
+
+
+class JobsAway(ServiceAway):
+    """The job manager does not answer now."""
+
+
+class Unroutable(CaseframeError):
+    """No queue takes a message of that kind: its workers never declared one."""
 
 
 class PictureError(CaseframeError):

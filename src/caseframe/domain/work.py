@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from caseframe.domain.evidence import Examined
@@ -36,6 +37,24 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True)
+class ImageRecord:
+    """What the catalog holds of a picture's file; None where its header does not say."""
+
+    id: int
+    md5: str
+    sha1: str
+    mime: str
+    size: int
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    colorspace: str | None = None
+    bit_depth: int | None = None
+    resolution_dpi: float | None = None
+    added_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Order:
     """One file to open, and what to do with its bytes while they are in memory.
 
@@ -46,6 +65,7 @@ class Order:
     `given` holds earlier results (JSON by stage name) that the stages asked for depend on.
     `before` is the SHA-256 that the same path had when it was last scanned.
     `skip` maps steps that already killed a worker too often to the reason to record.
+    `record` is what the catalog holds of the picture, for workers on other machines.
     """
 
     root: bytes
@@ -59,6 +79,8 @@ class Order:
     skip: Mapping[str, str] = field(default_factory=dict)
     file_id: int | None = None
     image_id: int | None = None
+    job_id: str = ""
+    record: ImageRecord | None = None
 
 
 @dataclass(frozen=True)

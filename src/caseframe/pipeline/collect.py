@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import structlog
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from caseframe.catalog import recording
@@ -18,14 +17,14 @@ from caseframe.pipeline.progress import Progress
 
 _BATCH = 128
 _SECONDS = 1.0
-_log = structlog.get_logger(__name__)
 
 
 class Collector:
     """Takes outcomes of one job and writes them.
 
-    `versions` are the stages' versions by name; `unavailable` are the outcomes of chosen stages
-    that cannot work here, which every new picture gets.
+    `versions` are the stages' versions by name; `absent` are outcomes that every new picture gets
+    of the chosen stages that are not run along with it: those that cannot work here, and those
+    whose turn comes later. `settled` is told what has been written.
     """
 
     def __init__(
@@ -33,13 +32,15 @@ class Collector:
         catalog: Catalog,
         job: str,
         versions: Mapping[str, str],
-        unavailable: Sequence[StageOutcome],
+        absent: Sequence[StageOutcome],
         progress: Progress,
+        settled: Callable[[Sequence[Outcome]], None] = lambda _outcomes: None,
     ) -> None:
         self._catalog = catalog
         self._job = job
         self._versions = versions
-        self._unavailable = tuple(unavailable)
+        self._absent = tuple(absent)
+        self._settled = settled
         self._progress = progress
         self._waiting: list[Outcome] = []
         self._since = time.monotonic()
@@ -57,10 +58,11 @@ class Collector:
             try:
                 self._write(batch)
             except (DataError, IntegrityError, StatementError) as error:
-                _log.warning("collect.batch_refused", reason=one_line(str(error)))
+                _log_refused(one_line(str(error)))
                 for outcome in batch:
                     self._write_alone(outcome)
             self._waiting = []
+            self._settled(batch)
             self._report(batch)
         self._since = time.monotonic()
 
@@ -95,7 +97,7 @@ class Collector:
             for name in outcome.order.stages
             if name not in tried
         )
-        absent = self._unavailable if outcome.order.ingest else ()
+        absent = self._absent if outcome.order.ingest else ()
         return replace(outcome, examined=noted, stages=(*outcome.stages, *skipped, *absent))
 
     def _report(self, batch: list[Outcome]) -> None:
@@ -112,6 +114,12 @@ class Collector:
                 progress.stages[stage.stage][stage.state] += 1
             progress.current = path_text(outcome.order.path)
         progress.changed()
+
+
+def _log_refused(reason: str) -> None:
+    import structlog  # noqa: PLC0415 - slow to load, and most scans have nothing to say
+
+    structlog.get_logger(__name__).warning("collect.batch_refused", reason=reason)
 
 
 def _refused(stage: StageOutcome, reason: str) -> StageOutcome:

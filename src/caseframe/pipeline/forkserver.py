@@ -14,13 +14,22 @@ from multiprocessing.context import ForkServerContext
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+_PRELOAD = (
+    "caseframe.pipeline.preload",
+    "caseframe.pipeline.leave",
+    "caseframe.scanner.start_quietly",
+)
+
+
 def start() -> ForkServerContext:
     """Start the fork server unless it runs, without waiting for it; the context for the pool."""
     for name in _THREADS:  # one picture, one core: the pool is the parallelism
         os.environ.setdefault(name, "1")
     # Newer ONNX Runtimes report to their maker by default; evidence never leaves this machine.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    # Pydantic would look through all installed packages for plug-ins, here and in the fork server.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["caseframe.pipeline.preload"])
+    context.set_forkserver_preload([*_PRELOAD])
     forkserver.ensure_running()
     return context

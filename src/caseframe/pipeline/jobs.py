@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ from caseframe.catalog import evidence, jobs, recording, work
 from caseframe.catalog.database import Catalog
 from caseframe.domain.errors import CaseframeError, SourceError, Stopped
 from caseframe.domain.work import JobState, Order, StageOutcome, TaskState
+from caseframe.pipeline.beside import Walk, beside, coming
 from caseframe.pipeline.collect import Collector
 from caseframe.pipeline.plan import needs_reading, state_of_skipped
 from caseframe.pipeline.progress import Progress
@@ -34,8 +36,19 @@ _WALK_BATCH = 512
 _CROWD = 8
 
 
+@dataclass(frozen=True)
+class Queued:
+    """Stages that another runner does, of pictures that are in the catalog already."""
+
+    stages: frozenset[str]
+    runner: Runner
+
+
 class JobRun:
-    """One run of one job over its source, with the stages that were chosen."""
+    """One run of one job over its source, with the stages that were chosen.
+
+    What is `queued` begins while the source is still being walked.
+    """
 
     def __init__(
         self,
@@ -44,13 +57,18 @@ class JobRun:
         stages: Sequence[Available],
         progress: Progress | None = None,
         stop: Callable[[], bool] = lambda: False,
+        queued: Queued | None = None,
     ) -> None:
         self._catalog = catalog
         self._runner = runner
+        self._queued = queued
         self._stop = stop
         self._chosen = stages
         self._versions = {a.stage.name: a.stage.version for a in stages}
-        self._working = {a.stage.name: a.stage.version for a in stages if a.reason is None}
+        later = queued.stages if queued else frozenset()
+        able = {a.stage.name: a.stage.version for a in stages if a.reason is None}
+        self._working = {name: version for name, version in able.items() if name not in later}
+        self._later = {name: version for name, version in able.items() if name in later}
         self._needs = {a.stage.name: a.stage.after for a in stages}
         self._crowded: set[int] = set()  # sizes of so many images that they tell nothing
         self.progress = progress or Progress()
@@ -67,8 +85,9 @@ class JobRun:
             check_source(job.source)
             if count_first:
                 self._count(job.source)
-            self._collect(job, self._orders(job, rehash=rehash))
-            self._mark_missing(job)
+            with self._beside(job):
+                self._collect(job, self._orders(job, rehash=rehash), self._runner)
+                self._mark_missing(job)
             self._do_due(job)
         return self._job(job_id)
 
@@ -127,26 +146,50 @@ class JobRun:
     def _end(self, job_id: str, state: JobState, reason: str | None = None) -> None:
         self._write(jobs.end_job, job_id, state, reason)
 
-    def _collect(self, job: jobs.Job, orders: Iterator[Order]) -> None:
+    def _collect(self, job: jobs.Job, orders: Iterator[Order | None], runner: Runner) -> None:
         """Have orders carried out and their outcomes written, what came before a stop too."""
-        collector = self._collector(job)
+        collector = self._collector(job, runner)
         try:
-            for outcome in self._runner.run(orders):
+            for outcome in runner.run(orders):
                 collector.add(outcome)
         except Stopped:
             collector.flush()
             raise
         collector.flush()
 
-    def _collector(self, job: jobs.Job) -> Collector:
-        unavailable = [
+    def _collector(self, job: jobs.Job, runner: Runner) -> Collector:
+        absent = [
             StageOutcome(
                 a.stage.name, a.stage.version, TaskState.UNAVAILABLE, reason=a.reason, attempts=0
             )
             for a in self._chosen
             if a.reason is not None
         ]
-        return Collector(self._catalog, job.id, self._versions, unavailable, self.progress)
+        absent += [
+            StageOutcome(name, version, TaskState.PENDING) for name, version in self._later.items()
+        ]
+        return Collector(
+            self._catalog, job.id, self._versions, absent, self.progress, runner.settled
+        )
+
+    @contextmanager
+    def _beside(self, job: jobs.Job) -> Iterator[None]:
+        """While the block adds pictures, have the queued stages look at them; wait for both."""
+        if self._queued is None or not self._later:
+            yield
+            return
+        runner = self._queued.runner
+        with beside(lambda walk: self._collect(job, self._coming(job, walk), runner)):
+            yield
+
+    def _coming(self, job: jobs.Job, walk: Walk) -> Iterator[Order | None]:
+        """Orders for queued stages as the walk adds pictures."""
+
+        def page(last: int) -> list[tuple[int, Order]]:
+            found = self._due_page(job, last, self._later)
+            return [(due.image_id, self._due_order(job, due)) for due in found]
+
+        return coming(page, walk)
 
     # ---- the source -----------------------------------------------------------------------
 
@@ -254,10 +297,13 @@ class JobRun:
 
     def _do_due(self, job: jobs.Job) -> None:
         self._plan(job)
-        self._write(work.retry_unavailable, self._working)
+        self._write(work.retry_unavailable, self._working | self._later)
         self.progress.phase = "stages"
-        self.progress.stage_total = self._read(work.count_due, job.id, self._working)
-        self._collect(job, self._due_orders(job))
+        due = self._read(work.count_due, job.id, self._working | self._later)
+        self.progress.stage_total = due
+        self._collect(job, self._due_orders(job, self._working), self._runner)
+        if self._queued is not None and self._later:
+            self._collect(job, self._due_orders(job, self._later), self._queued.runner)
 
     def _plan(self, job: jobs.Job) -> None:
         """See to it that every picture has a task of every stage.
@@ -271,25 +317,30 @@ class JobRun:
                 self._write(_plan, job.id, available)
             self._write(jobs.set_planned, job.id, planned)
 
-    def _due_orders(self, job: jobs.Job) -> Iterator[Order]:
+    def _due_orders(self, job: jobs.Job, versions: dict[str, str]) -> Iterator[Order]:
         last = 0
-        while page := self._due_page(job, last):
-            for due in page:
-                yield Order(
-                    root=job.source,
-                    path=due.path,
-                    stages=due.stages,
-                    ingest=False,
-                    sha256=due.sha256,
-                    given=due.given,
-                    image_id=due.image_id,
-                )
+        while page := self._due_page(job, last, versions):
+            yield from (self._due_order(job, due) for due in page)
             last = page[-1].image_id
 
-    def _due_page(self, job: jobs.Job, last: int) -> list[work.Due]:
+    @staticmethod
+    def _due_order(job: jobs.Job, due: work.Due) -> Order:
+        return Order(
+            root=job.source,
+            path=due.path,
+            stages=due.stages,
+            ingest=False,
+            sha256=due.sha256,
+            given=due.given,
+            image_id=due.image_id,
+            job_id=job.id,
+            record=due.record,
+        )
+
+    def _due_page(self, job: jobs.Job, last: int, versions: dict[str, str]) -> list[work.Due]:
         # A connection of its own for each page: a reader that stays open while workers work would
         # keep SQLite from folding its log back, and PostgreSQL from cleaning up.
-        return self._read(work.due_page, job.id, self._working, self._needs, after=last)
+        return self._read(work.due_page, job.id, versions, self._needs, after=last)
 
 
 def _skipped_row(entry: Entry) -> dict[str, object]:

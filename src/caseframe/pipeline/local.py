@@ -13,14 +13,15 @@ from __future__ import annotations
 import mmap
 import queue
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from signal import SIGALRM, Signals
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from caseframe.domain.errors import CaseframeError, Stopped
 from caseframe.domain.evidence import Examined, FileState
@@ -41,6 +42,9 @@ _BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a 
 _MOST = 32
 _BUNDLE_SECONDS = 0.1  # larger bundles cost less to send, but make progress jerky
 _STOP_SECONDS = 10
+# How often the pool looks whether workers died, or it is to end: half of this is waited for at the
+# end of each scan. Looking takes less than a tenth of a millisecond.
+CONSTS.sleep_unit = 0.025
 _LOOK_UP_SECONDS = 0.2
 _STEPS = ("open", "header", "decode")
 
@@ -69,7 +73,7 @@ class LocalRunner:
         names = load_stages().names()
         self._steps = (*_STEPS, *names)
         self._capacity = options.workers * _BUNDLES_A_WORKER * _MOST
-        self._ended: queue.SimpleQueue[_Ended] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[_Ended | None] = queue.SimpleQueue()
         self._marks_file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed in close()
             prefix="caseframe-marks-"
         )
@@ -83,34 +87,66 @@ class LocalRunner:
             initargs=(options, self._marks_file.name, self._steps),
             context=forkserver.start(),
         )
+        self._starting: threading.Thread | None = None
+        self._closing = threading.Lock()
         self._out: set[Future[list[Answer]]] = set()
         self._pace = _BUNDLE_SECONDS  # seconds a picture, a moving average; at first one a bundle
 
-    def run(self, orders: Iterable[Order]) -> Generator[Outcome, None, None]:
-        """See `Runner.run`. Raises CaseframeError when no worker can be started at all."""
+    def run(self, orders: Iterable[Order | None]) -> Generator[Outcome, None, None]:
+        """See `Runner.run`; call `wake` when there are orders after a None.
+
+        Raises CaseframeError when no worker can be started at all.
+        """
         try:
             yield from self._run(iter(orders))
         finally:
             self._abandon()
 
-    def _run(self, source: Iterator[Order]) -> Iterator[Outcome]:
+    def start(self) -> None:
+        """Start the workers now, not at the first order. Raises CaseframeError when it cannot."""
+        try:
+            _ = self._pool.active  # a pool that was not used yet starts when it is asked
+        except RuntimeError as error:
+            raise CaseframeError(f"the workers cannot be started: {error}") from error
+
+    def start_soon(self) -> None:
+        """Start the workers beside what the caller does meanwhile, where orders are sure to come.
+
+        Whatever goes wrong is said when the first order is sent.
+        """
+        self._starting = threading.Thread(target=self._try_to_start, name="start-workers")
+        self._starting.start()
+
+    def _try_to_start(self) -> None:
+        with suppress(CaseframeError, OSError):
+            self.start()
+
+    def wake(self) -> None:
+        """There are orders again; may be called from any thread."""
+        self._ended.put(None)
+
+    def _run(self, source: Iterator[Order | None]) -> Iterator[Outcome]:
         free = list(range(self._capacity))
         exhausted = False
         while True:
             while not exhausted and len(self._out) < self._options.workers * _BUNDLES_A_WORKER:
-                bundle = self._take(source, free)
-                exhausted = not bundle
-                if bundle:
-                    self._send(bundle)
-            if not self._out:
+                bundle, exhausted = self._take(source, free)
+                if not bundle:
+                    break
+                self._send(bundle)
+            if exhausted and not self._out:
                 return
-            flights, future = self._next_ended()
+            ended = self._next_ended()
+            if ended is None:
+                continue
+            flights, future = ended
             self._out.discard(future)
             for flight, outcome in self._outcomes(flights, future):
                 free.append(flight.slot)
                 yield outcome
 
-    def _next_ended(self) -> _Ended:
+    def _next_ended(self) -> _Ended | None:
+        """What came back; None when there may be orders again."""
         while True:
             if self._stop():
                 raise Stopped
@@ -127,13 +163,20 @@ class LocalRunner:
         self._out = set()
         self._ended = queue.SimpleQueue()
 
-    def _take(self, source: Iterator[Order], free: list[int]) -> list[_Flight]:
+    def _take(self, source: Iterator[Order | None], free: list[int]) -> tuple[list[_Flight], bool]:
+        """A bundle of what there is now, and whether that was all."""
         by_pace = int(_BUNDLE_SECONDS / self._pace)
         wanted = min(max(1, self._options.together, by_pace), _MOST, len(free))
         bundle: list[_Flight] = []
-        while len(bundle) < wanted and (order := next(source, None)) is not None:
+        while len(bundle) < wanted:
+            try:
+                order = next(source)
+            except StopIteration:
+                return bundle, True
+            if order is None:
+                break
             bundle.append(_Flight(order, free.pop()))
-        return bundle
+        return bundle, False
 
     def _send(self, bundle: list[_Flight]) -> None:
         for flight in bundle:
@@ -196,15 +239,21 @@ class LocalRunner:
             flight.order = replace(flight.order, skip={**flight.order.skip, step: reason})
         return None
 
+    def settled(self, outcomes: Sequence[Outcome]) -> None:
+        """See `Runner.settled`; nothing else stands for them here."""
+
     def close(self) -> None:
         """Stop the workers at once; what they hold was not collected and will be done again."""
-        self._pool.stop()
-        with suppress(TimeoutError):
-            self._pool.join(timeout=_STOP_SECONDS)
-        with suppress(BufferError, ValueError):
-            self._marks.close()
-        with suppress(OSError):
-            self._marks_file.close()
+        with self._closing:
+            if self._starting is not None:
+                self._starting.join()
+            self._pool.stop()
+            with suppress(TimeoutError):
+                self._pool.join(timeout=_STOP_SECONDS)
+            with suppress(BufferError, ValueError):
+                self._marks.close()
+            with suppress(OSError):
+                self._marks_file.close()
 
 
 def _outcome(flight: _Flight, answer: Answer) -> Outcome:

@@ -9,25 +9,36 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 import structlog
+from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog
-from caseframe.domain.errors import CaseframeError, Stopped, UsageError
+from caseframe.domain.correlation import LOGGED, new_id
+from caseframe.domain.errors import CaseframeError, CatalogAway, Stopped, UsageError
 from caseframe.domain.work import JobState
-from caseframe.pipeline.jobs import JobRun
+from caseframe.pipeline.jobs import JobRun, Queued
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.runner import Runner
 from caseframe.stages.registry import Available, Registry
 
 OpenRunner = Callable[[Sequence[Available], Callable[[], bool]], AbstractContextManager[Runner]]
 """Makes the runner for some stages; the second argument tells it whether to stop."""
+OpenQueued = Callable[[Sequence[Available], Progress, Callable[[], bool]], Queued | None]
+"""Makes the runner for those of the stages that go over queues, None where none does."""
 _log = structlog.get_logger(__name__)
 _JOIN_SECONDS = 30.0
+_AGAIN_SECONDS = 2.0
 ACTIVE = frozenset({JobState.RUNNING, JobState.QUEUED})
+
+
+def _correlation_now() -> str:
+    """The id of the request that is at work in this thread, or a new one."""
+    return str(get_contextvars().get(LOGGED) or new_id())
 
 
 @dataclass
@@ -37,6 +48,7 @@ class _Ticket:
     job_id: str
     walk: bool = True
     rehash: bool = False
+    correlation_id: str = field(default_factory=_correlation_now)
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     progress: Progress = field(default_factory=Progress)
@@ -48,10 +60,17 @@ class JobManager:
     One at a time, because a job already uses every core.
     """
 
-    def __init__(self, catalog: Catalog, registry: Registry, open_runner: OpenRunner) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        registry: Registry,
+        open_runner: OpenRunner,
+        open_queued: OpenQueued = lambda _stages, _progress, _stop: None,
+    ) -> None:
         self._catalog = catalog
         self._registry = registry
         self._open_runner = open_runner
+        self._open_queued = open_queued
         self._lock = threading.Condition()
         self._queue: list[_Ticket] = []
         self._running: _Ticket | None = None
@@ -60,11 +79,14 @@ class JobManager:
 
     def start(self) -> None:
         """Begin, with the jobs that were at work or waiting when the last server ended."""
+        self._catalog.patiently(self._take_up)
+        self._thread.start()
+
+    def _take_up(self) -> None:
         with self._catalog.read() as connection:
             left = [job for job in jobs.list_jobs(connection) if job.state in ACTIVE]
         for job in sorted(left, key=lambda j: (j.state != JobState.RUNNING, j.created_at)):
             self.submit(job.id)
-        self._thread.start()
 
     def submit(self, job_id: str, *, walk: bool = True, rehash: bool = False) -> None:
         """Queue a job; one that waits or works already stays as it is. Raises NotFound.
@@ -85,12 +107,12 @@ class JobManager:
             ticket = self._find(job_id)
             if ticket is None:
                 return False
-            ticket.stop.set()
             if ticket in self._queue:
-                self._queue.remove(ticket)
-                ticket.ended.set()
                 with self._catalog.begin() as connection:
                     jobs.end_job(connection, job_id, JobState.STOPPED)
+                self._queue.remove(ticket)
+                ticket.ended.set()
+            ticket.stop.set()
         return True
 
     def stop_and_wait(self, job_id: str, seconds: float = _JOIN_SECONDS) -> None:
@@ -111,6 +133,13 @@ class JobManager:
             waiting = [ticket.job_id for ticket in self._queue]
         return waiting.index(job_id) + 1 if job_id in waiting else None
 
+    def overview(self) -> tuple[str | None, tuple[str, ...]]:
+        """(the job at work, the jobs that wait in their order), by id."""
+        with self._lock:
+            running = self._running
+            waiting = tuple(ticket.job_id for ticket in self._queue)
+        return None if running is None else running.job_id, waiting
+
     def close(self) -> None:
         """Stop the work; its job stays marked running, so that the next start goes on with it."""
         with self._lock:
@@ -128,7 +157,8 @@ class JobManager:
     def _work(self) -> None:
         while (ticket := self._next()) is not None:
             try:
-                self._run(ticket)
+                with bound_contextvars(**{LOGGED: ticket.correlation_id, "job": ticket.job_id}):
+                    self._run(ticket)
             except Stopped:
                 self._stopped(ticket)
             except CaseframeError as error:
@@ -152,25 +182,53 @@ class JobManager:
             return self._running
 
     def _run(self, ticket: _Ticket) -> None:
-        with self._catalog.read() as connection:
-            job = jobs.get_job(connection, ticket.job_id)
+        job = self._catalog.patiently(lambda: self._job(ticket.job_id))
         names = [name for name in job.stages if name in self._registry.names()]
         chosen = self._registry.select(names)
-        with self._open_runner(chosen, ticket.stop.is_set) as runner:
-            run = JobRun(self._catalog, runner, chosen, ticket.progress, ticket.stop.is_set)
+        stop = ticket.stop.is_set
+        queued = self._open_queued(chosen, ticket.progress, stop)
+        later = queued.stages if queued else frozenset()
+        ours = [available for available in chosen if available.stage.name not in later]
+        with ExitStack() as stack:
+            if queued is not None:
+                stack.callback(queued.runner.close)
+            runner = stack.enter_context(self._open_runner(ours, stop))
+            run = JobRun(self._catalog, runner, chosen, ticket.progress, stop, queued)
             if ticket.walk:
                 run.scan(ticket.job_id, rehash=ticket.rehash, count_first=True)
             else:
                 run.resume(ticket.job_id)
 
+    def _job(self, job_id: str) -> jobs.Job:
+        with self._catalog.read() as connection:
+            return jobs.get_job(connection, job_id)
+
     def _stopped(self, ticket: _Ticket) -> None:
         """A stop by a person lasts; one by the end of the server does not."""
-        with suppress(CaseframeError), self._catalog.begin() as connection:
-            if self._closing:
-                jobs.queue_job(connection, ticket.job_id)
-            else:
-                jobs.end_job(connection, ticket.job_id, JobState.STOPPED)
+        if self._closing:
+            self._note(lambda connection: jobs.queue_job(connection, ticket.job_id))
+        else:
+            self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.STOPPED))
 
     def _failed(self, ticket: _Ticket, reason: str) -> None:
-        with suppress(CaseframeError), self._catalog.begin() as connection:
-            jobs.end_job(connection, ticket.job_id, JobState.FAILED, reason)
+        self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.FAILED, reason))
+
+    def _note(self, change: Callable[[Connection], None]) -> None:
+        """Write how a job ended, however long the catalog is away.
+
+        Else it would seem to be at work for ever. What we cannot write because we are to end, the
+        next start takes up.
+        """
+        while True:
+            try:
+                with self._catalog.begin() as connection:
+                    change(connection)
+            except CatalogAway as error:
+                _log.warning("job.end_unwritten", reason=str(error))
+            except CaseframeError:
+                return
+            else:
+                return
+            with self._lock:
+                if self._lock.wait_for(lambda: self._closing, _AGAIN_SECONDS):
+                    return

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+from importlib import import_module
 
-import caseframe.pipeline.worker
-from caseframe.stages.registry import load_stages
+_LATER = (  # stages import these when they first run
+    "caseframe.looks.measure",
+    "caseframe.metadata.read",
+    "caseframe.stages.gazetteer",
+    "caseframe.stages.pdq",
+)
 
-load_stages()
-with contextlib.suppress(ImportError):  # stages import these when they first run
-    import caseframe.looks.measure
-    import caseframe.metadata.read
-    import caseframe.stages.gazetteer
-    import caseframe.stages.pdq
 
-__all__ = ["caseframe"]
+def _load() -> None:
+    import_module("caseframe.pipeline.worker")
+    import_module("caseframe.stages.registry").load_stages()
+    for name in _LATER:
+        with contextlib.suppress(ImportError):
+            import_module(name)
+
+
+gc.disable()  # all of it stays: to look through it again and again only delays the workers
+_load()
+gc.freeze()  # and workers do not write to pages that they share
+gc.enable()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import mmap
-import os
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +15,7 @@ from caseframe.domain.evidence import Examined
 from caseframe.domain.text import one_line
 from caseframe.domain.work import Order, Outcome, StageOutcome
 from caseframe.logs import configure
+from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory
 from caseframe.scanner.limits import Limits
 from caseframe.stages.stage import StageContext
 
@@ -93,53 +91,19 @@ def _mark(number: int) -> None:
 def settle(memory: int) -> None:
     """What every process of a pool does first; it may hold `memory` bytes, 0 sets no limit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
-    _limit_memory(memory)
-    _leave_with_parent()
-
-
-def _limit_memory(most: int) -> None:
-    """Let this process hold `most` bytes of private memory; beyond, allocation fails."""
-    if not most:
-        return
-    import resource  # noqa: PLC0415 - not on every system
-
-    with suppress(OSError, ValueError):
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
-def _leave_with_parent() -> None:
-    """End this process soon after its parent is gone, even when the parent was killed."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+    limit_memory(memory)
+    leave_with_parent()
 
 
 def do_bundle(work: list[tuple[Order, int]]) -> list[Answer]:
-    """Carry out some orders, each under an alarm that ends this process when it takes too long.
-
-    The alarm's default action is the system's own and needs nothing of a hanging library.
-    """
+    """Carry out some orders, each under an alarm that ends this process when it takes too long."""
     begun = []
     for order, slot in work:
         _Here.slots = (slot,)
-        with _alarm(1):
+        with alarm(_Here.limit):
             begun.append(_begin(order))
         _mark(HELD if begun[-1].waits else ENDED)
     return _finish(begun, [slot for _, slot in work])
-
-
-@contextmanager
-def _alarm(pictures: int) -> Iterator[None]:
-    signal.setitimer(signal.ITIMER_REAL, _Here.limit * pictures)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @dataclass(frozen=True)
@@ -178,7 +142,7 @@ def _finish(halves: list[_Half], slots: list[int]) -> list[Answer]:
     share = 0.0
     if waiting:
         started = time.perf_counter()
-        with _alarm(len(waiting)):
+        with alarm(_Here.limit * len(waiting)):
             outcomes = iter(_worker().finish(waiting))
         share = (time.perf_counter() - started) / len(waiting)
     _mark(ENDED)

@@ -26,9 +26,17 @@ class Sample:
     stages: dict[str, int]
 
 
+def _ended(states: Counter[TaskState]) -> int:
+    """Tasks that are over. Those that were only noted for workers elsewhere are not."""
+    return states.total() - states[TaskState.PENDING]
+
+
 @dataclass(slots=True)
 class Progress:
-    """The present run. `total` and `total_bytes` are None until the source has been counted."""
+    """The present run. `total` is None until the source has been counted.
+
+    `waiting` says in one line what the work waits for, "" when for nothing.
+    """
 
     phase: str = "scan"
     total: int | None = None
@@ -41,6 +49,7 @@ class Progress:
     stage_total: int | None = None
     stage_done: int = 0
     current: str = ""
+    waiting: str = ""
     started: float = field(default_factory=time.monotonic)
     on_change: Callable[[Progress], None] | None = None
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
@@ -49,7 +58,7 @@ class Progress:
         """Tell whoever listens, and note how far we are for the rates."""
         now = time.monotonic()
         if not self.samples or now - self.samples[-1].at >= _SAMPLE_SECONDS:
-            stages = {name: states.total() for name, states in self.stages.items()}
+            stages = {name: _ended(states) for name, states in self.stages.items()}
             self.samples.append(Sample(now, self.finished_files, stages))
         if self.on_change is not None:
             self.on_change(self)

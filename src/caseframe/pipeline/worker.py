@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from caseframe.domain.errors import PictureError, ReadError, StageError, StageUnavailable
-from caseframe.domain.evidence import Examined, FileState
+from caseframe.domain.evidence import Examined, FileState, PictureInfo
 from caseframe.domain.text import one_line
 from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
 from caseframe.scanner.limits import Limits
@@ -26,13 +26,16 @@ from caseframe.stages.stage import (
     BatchStage,
     Frame,
     NotApplicable,
+    Pixels,
     Stage,
     StageContext,
     StageResult,
+    needs_picture,
 )
 
 _APART = {"problems"}  # stored in a table of their own
 TOO_MUCH_MEMORY = "it takes more memory than a worker may use (worker_memory_mb)"
+_UNNEEDED = "it looks at the picture although it says needs_picture = False"
 Mark = Callable[[str], None]
 
 
@@ -73,6 +76,27 @@ class Begun:
     waiting: dict[str, Any] = field(default_factory=dict)
 
 
+class _NoPicture:
+    """The frame of a stage that said it needs none."""
+
+    @property
+    def data(self) -> bytes:
+        """Raises StageError, as all else."""
+        raise StageError(_UNNEEDED)
+
+    @property
+    def info(self) -> PictureInfo:
+        """See `data`."""
+        raise StageError(_UNNEEDED)
+
+    def pixels(self, max_side: int) -> Pixels:  # noqa: ARG002
+        """See `data`."""
+        raise StageError(_UNNEEDED)
+
+
+_NO_PICTURE = _NoPicture()
+
+
 class Worker:
     """Carries out orders one after the other; holds the loaded stages and the open source."""
 
@@ -80,6 +104,9 @@ class Worker:
         self, stages: Sequence[Stage], context: StageContext, limits: Limits, mark: Mark = no_mark
     ) -> None:
         self._stages = {stage.name: stage for stage in stages}
+        # Asked once: whether a stage keeps to a protocol takes longer than many a stage.
+        self._batched = {stage.name: stage for stage in stages if isinstance(stage, BatchStage)}
+        self._blind = {stage.name for stage in stages if not needs_picture(stage)}
         self._ready: dict[str, Ready] = {}
         self._context = context
         self._limits = limits
@@ -103,6 +130,9 @@ class Worker:
         A stage that is neither among the outcomes nor waiting was not tried: `examined.reason`
         says why.
         """
+        if not order.ingest and self._blind.issuperset(order.stages):
+            outcomes, waiting = self._run_all(order, _NO_PICTURE)
+            return Begun(Outcome(order, None, tuple(outcomes)), waiting)
         self._mark("open")
         try:
             root = self._root(order.root)
@@ -158,18 +188,19 @@ class Worker:
                 results[name] = self._stages[name].result.model_validate_json(payload)
         for name in order.stages:
             stage = self._stages[name]
+            seen = _NO_PICTURE if name in self._blind else frame
             earlier = {base: results[base] for base in stage.after if base in results}
             unable = self._unable(order, stage)
             if unable is not None:
                 outcomes.append(unable)
-            elif isinstance(stage, BatchStage):
-                held, failed = gather(stage, frame, earlier)
+            elif name in self._batched:
+                held, failed = gather(self._batched[name], seen, earlier)
                 if failed is None:
                     waiting[name] = held
                 else:
                     outcomes.append(failed)
             else:
-                outcome, result = run_stage(stage, frame, earlier)
+                outcome, result = run_stage(stage, seen, earlier)
                 outcomes.append(outcome)
                 if result is not None:
                     results[name] = result

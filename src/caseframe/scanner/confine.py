@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -23,11 +24,15 @@ def limit_memory(most: int) -> None:
 
 
 def leave_with_parent() -> None:
-    """End this process soon after its parent is gone, even when the parent was killed."""
-    parent = os.getppid()
+    """End this process soon after its parent is gone, even when the parent was killed.
+
+    Also when it was gone already: of a fork server's children, the parent is whoever asked for
+    them, and the server may have ended before this is called.
+    """
+    parent, asked_by = os.getppid(), multiprocessing.parent_process()
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and (asked_by is None or asked_by.is_alive()):
             time.sleep(0.5)
         os._exit(1)
 

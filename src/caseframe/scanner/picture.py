@@ -9,13 +9,12 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pillow_heif
 import simplejpeg
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -29,7 +28,6 @@ from caseframe.scanner.sniff import JPEG, PNG, TIFF, Kind
 
 Pixels = npt.NDArray[np.uint8]
 
-pillow_heif.register_heif_opener(thumbnails=False)
 cv2.setNumThreads(1)
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked on the header, before anything is decoded
 
@@ -57,6 +55,20 @@ _DECODE_ERRORS = (
     OverflowError, ZeroDivisionError, RuntimeError, struct.error, UnidentifiedImageError,
     Image.DecompressionBombError,
 )  # fmt: skip
+
+
+def _open(data: bytes, kind: Kind) -> Image.Image:
+    """The picture by Pillow, which may be no format but the one that its first bytes say."""
+    if kind.format == "HEIC":
+        _learn_heif()
+    return Image.open(io.BytesIO(data), formats=_FORMATS.get(kind.format, (kind.format.upper(),)))
+
+
+@cache
+def _learn_heif() -> None:
+    import pillow_heif  # noqa: PLC0415 - slow to load, and most folders hold no such picture
+
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _said(error: Exception) -> str:
@@ -106,8 +118,7 @@ class Picture:
                 warnings.simplefilter(
                     "ignore"
                 )  # remarks on odd metadata; the exif stage keeps them
-                formats = _FORMATS.get(self._kind.format, (self._kind.format.upper(),))
-                return Image.open(io.BytesIO(self._data), formats=formats)
+                return _open(self._data, self._kind)
         except _DECODE_ERRORS as error:
             if "too large" in str(error):  # Pillow's bound on compressed text and profiles in PNG
                 raise OverLimit(f"its header holds a decompression bomb: {_said(error)}") from error
@@ -246,12 +257,11 @@ class Picture:
             raise PictureError(f"nothing can be decoded: {_said(error)}") from error
 
     def _load(self, *, lenient: bool) -> Image.Image:
-        formats = _FORMATS.get(self._kind.format, (self._kind.format.upper(),))
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                image = Image.open(io.BytesIO(self._data), formats=formats)
+                image = _open(self._data, self._kind)
                 image.load()
             return image
         finally:

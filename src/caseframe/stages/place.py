@@ -92,6 +92,7 @@ class PlaceStage:
     title = "Place"
     version = "1"
     max_side: int | None = None
+    needs_picture = False
     after: tuple[str, ...] = ("exif",)
     result: type[StageResult] = PlaceResult
 

@@ -13,15 +13,13 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 
-import structlog
-
 from caseframe.domain.errors import UsageError
+from caseframe.domain.external import ExternalStage
 from caseframe.domain.text import one_line
 from caseframe.stages.builtin import BUILTIN
 from caseframe.stages.stage import BatchStage, Stage, StageContext
 
 ENTRY_POINT_GROUP = "caseframe.stages"
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +77,52 @@ class Registry:
         return tuple(found for found in self.stages if found.stage.name in wanted)
 
 
+def summary_of(stage: Stage) -> str:
+    """What a stage says that it looks for, on one line; "" where it says nothing."""
+    words = getattr(stage, "summary", None)
+    return " ".join((type(stage).__doc__ or "" if words is None else str(words)).split())
+
+
+def with_external(registry: Registry, external: Sequence[ExternalStage]) -> Registry:
+    """The registry with stages of other makers behind its own.
+
+    Raises UsageError for a name that is taken, or a base that is not there.
+    """
+    stages = list(registry.stages)
+    for one in external:
+        names = {available.stage.name for available in stages}
+        if one.name in names:
+            raise UsageError(f"setting external_stages: there is a stage {one.name} already")
+        if absent := [base for base in one.after if base not in names]:
+            raise UsageError(f"setting external_stages: {one.name} needs {absent[0]}")
+        from caseframe.stages.external import QueuedStage  # noqa: PLC0415 - rarely needed
+
+        stage = QueuedStage(one)
+        reason = "its workers are reached over RabbitMQ; run Caseframe as services"
+        stages.append(Available(stage, "settings", reason))
+    return replace(registry, stages=tuple(stages))
+
+
 def load_registry(context: StageContext, *, announce: bool = True) -> Registry:
     """Every stage, and by `context` whether it can work here. Never raises for a broken one.
 
     Broken ones are logged unless `announce` is false.
     """
     loaded = load_stages()
-    if announce:
-        for broken in loaded.unloadable:
-            _log.warning(
-                "stage.unloadable", stage=broken.name, source=broken.source, reason=broken.reason
-            )
+    if announce and loaded.unloadable:
+        _announce(loaded.unloadable)
     stages = tuple(replace(a, reason=_missing(a.stage, context)) for a in loaded.stages)
     return replace(loaded, stages=stages)
+
+
+def _announce(unloadable: Iterable[Unloadable]) -> None:
+    import structlog  # noqa: PLC0415 - slow to load, and rarely needed
+
+    log = structlog.get_logger(__name__)
+    for broken in unloadable:
+        log.warning(
+            "stage.unloadable", stage=broken.name, source=broken.source, reason=broken.reason
+        )
 
 
 def _missing(stage: Stage, context: StageContext) -> str | None:

@@ -36,6 +36,7 @@ __all__ = [
     "StageResult",
     "StageUnavailable",
     "VisionAccess",
+    "needs_picture",
 ]
 
 if TYPE_CHECKING:  # the parent of the workers handles stages and never a pixel
@@ -114,7 +115,11 @@ class StageContext:
 
 @runtime_checkable
 class Stage(Protocol):
-    """One kind of question asked of every picture."""
+    """One kind of question asked of every picture.
+
+    A stage that looks at `earlier` alone says so by an attribute `needs_picture = False`. Then the
+    file is not opened for it, nor sent to its workers, and its `frame` holds nothing.
+    """
 
     name: str
     """Short and lower case, as on the command line."""
@@ -157,3 +162,8 @@ class BatchStage(Stage, Protocol):
 
     def run_many(self, gathered: Sequence[Any]) -> list[StageResult | Exception]:
         """A result, or what `run` would have raised, for each, in order."""
+
+
+def needs_picture(stage: Stage) -> bool:
+    """Whether a stage looks at pictures, and not only at what other stages found."""
+    return bool(getattr(stage, "needs_picture", True))

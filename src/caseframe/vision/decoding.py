@@ -129,7 +129,7 @@ def _end(pool: ProcessPool) -> None:
 
 def _context(preload: Sequence[str]) -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(preload))
+    context.set_forkserver_preload([*preload, "caseframe.scanner.start_quietly"])
     # One picture, one core: the pool is the parallelism. The model beside us keeps its threads.
     ours = {name: "1" for name in _THREADS if name not in os.environ}
     os.environ.update(ours)

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from caseframe.domain.errors import CaseframeError
 from caseframe.vision.manifest import PinnedFile
+
+if TYPE_CHECKING:  # slow to load, and every scan asks the store which models there are
+    import httpx
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the file's name, the bytes that are here, and how many there will be."""
@@ -56,6 +58,8 @@ class _Broken(Exception):
 @contextmanager
 def client_for(options: DownloadOptions) -> Iterator[httpx.Client]:
     """A client that follows redirections, but never from https to anything else."""
+    import httpx  # noqa: PLC0415 - see above
+
     secure = options.url.startswith("https:")
 
     def hold_scheme(request: httpx.Request) -> None:
@@ -85,6 +89,8 @@ def fetch(
 
     Raises CaseframeError: not found, refused, wrong digest, cut too often, disk full.
     """
+    import httpx  # noqa: PLC0415 - see above
+
     path = folder / pinned.name
     if path.exists():
         if (here := sha256_of(path)) == (pinned.sha256 or here):

@@ -16,6 +16,9 @@ _MOST = 127.0
 # One step of room: with a scale that was rounded to bfloat16, the largest quotient may come out 0.5
 # higher, and more than 127 would turn into a negative number.
 _MOST_OF_ROWS = 126.0
+# Rows travel as unsigned bytes around this zero point: the vector instructions multiply unsigned by
+# signed bytes, and signed rows take a path in oneDNN that is a hundred times slower without AMX.
+_ZERO = 128
 _LEAST = 1e-12  # an output without weights has to have some scale
 
 
@@ -28,13 +31,14 @@ def largest_exact() -> int:
     """
     if "onednn" not in torch.backends.quantized.supported_engines:
         return 0
-    rows = torch.full((2, 64), 127, dtype=torch.int8)
-    rows[1] = -127
+    rows = torch.full((2, 64), _MOST_OF_ROWS)
+    rows[1] = -_MOST_OF_ROWS
+    unsigned = (rows + _ZERO).to(torch.uint8)
     for most in (127, 64):
         weights = torch.full((16, 64), most, dtype=torch.int8)
         weights[1::2] = -most
-        exact = rows.float() @ weights.float().t()
-        if torch.equal(_product(rows, _packed(weights), torch.ones(16), torch.float32), exact):
+        exact = rows @ weights.float().t()
+        if torch.equal(_product(unsigned, _packed(weights), torch.ones(16), torch.float32), exact):
             return most
     return 0
 
@@ -48,10 +52,13 @@ def _packed(weights: torch.Tensor) -> torch.Tensor:
 def _product(
     rows: torch.Tensor, packed: torch.Tensor, scale: torch.Tensor, kind: torch.dtype
 ) -> torch.Tensor:
-    """Rows (n, inputs) times packed weights, each output times its scale: (n, outputs)."""
+    """Rows (n, inputs), unsigned around `_ZERO`, times packed weights: (n, outputs).
+
+    Each output is multiplied with its scale.
+    """
     zero = torch.zeros(scale.shape[0], dtype=torch.int32)
     product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-        rows, 1.0, 0, packed, scale, zero, None, 1.0, 0, kind, "none", [], ""
+        rows, 1.0, _ZERO, packed, scale, zero, None, 1.0, 0, kind, "none", [], ""
     )
     return product
 
@@ -63,10 +70,10 @@ def quantized(weight: torch.Tensor, most: float = _MOST) -> tuple[torch.Tensor, 
 
 
 def _rows(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows (n, inputs) as int8, and the scale of each row, shape (n, 1)."""
+    """Rows (n, inputs) as uint8 around `_ZERO`, and the scale of each row, shape (n, 1)."""
     least = 128 * torch.finfo(x.dtype).tiny  # a row of zeros keeps a scale that is not zero
     scale = x.abs().amax(dim=-1, keepdim=True).clamp_(min=least).div_(_MOST_OF_ROWS)
-    return x.div(scale).round_().to(torch.int8), scale
+    return x.div(scale).round_().add_(_ZERO).to(torch.uint8), scale  # exact in bfloat16 up to 256
 
 
 class Int8Linear(nn.Module):  # type: ignore[misc] # torch is not type-checked

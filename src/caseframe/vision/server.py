@@ -19,7 +19,7 @@ from caseframe.vision import computer_vision_pb2 as pb
 from caseframe.vision import protocol
 from caseframe.vision.batch import Batch
 from caseframe.vision.service import Models, ModelState, ServiceOptions, VisionService
-from caseframe.vision.tls import TlsFiles, server_credentials
+from caseframe.vision.tls import TlsFiles, listen
 
 _log = structlog.get_logger(__name__)
 _CALLS = 4096  # at once, the waiting ones included; gRPC refuses more with RESOURCE_EXHAUSTED
@@ -215,7 +215,7 @@ async def serving(
         maximum_concurrent_rpcs=_CALLS,
         compression=grpc.Compression.Gzip,  # only towards those who say that they take it
     )
-    bound = _bind(server, address, tls)
+    bound = listen(server, address, tls)
     service = VisionService(models, options)
     handlers = Handlers(service)
     server.add_generic_rpc_handlers((handlers.generic(),))
@@ -246,18 +246,3 @@ async def _get_ready(service: VisionService, healthy: health.aio.HealthServicer)
 async def _tell(healthy: health.aio.HealthServicer, status: Any) -> None:
     for name in ("", protocol.SERVICE):
         await healthy.set(name, status)
-
-
-def _bind(server: grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:
-    try:
-        if tls is None:
-            port = server.add_insecure_port(address)
-        else:
-            port = server.add_secure_port(address, server_credentials(tls))
-    except RuntimeError as error:
-        raise CaseframeError(f"cannot listen at {address}; give another with --address") from error
-    if not port:
-        raise CaseframeError(f"cannot listen at {address}; give another with --address")
-    if address.startswith("unix:"):
-        return address
-    return f"{address.rpartition(':')[0]}:{port}"

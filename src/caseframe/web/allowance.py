@@ -7,10 +7,9 @@ import time
 from dataclasses import dataclass
 
 from limits import RateLimitItemPerHour
-from limits.storage import storage_from_string
-from limits.strategies import MovingWindowRateLimiter
 
 from caseframe.accounts.attempts import network_of
+from caseframe.accounts.counting import counting, limiter
 from caseframe.domain.access import AccessError, TokenRefused, TooManyAttempts
 
 
@@ -40,19 +39,21 @@ class Left:
 class Allowance:
     """Counts calls for each client address in a moving hour. Safe to use from many threads.
 
-    `storage` is a `limits` URI: memory counts within one process, redis:// across several.
+    `storage` is a `limits` URI: memory counts within one process, redis:// across several. Where
+    nothing can be counted, AccountsAway comes and nobody is let through.
     """
 
     def __init__(self, calls: int, storage: str = "memory://") -> None:
         self._limit = calls
         self._item = RateLimitItemPerHour(max(calls, 1))
-        self._limiter = MovingWindowRateLimiter(storage_from_string(storage))
+        self._limiter = limiter(storage)
 
     def left(self, address: str) -> Left:
         """What the client there may still ask for."""
         if self._limit == 0:
             return Left(0, 0, 0)
-        window = self._limiter.get_window_stats(self._item, self._key(address))
+        with counting():
+            window = self._limiter.get_window_stats(self._item, self._key(address))
         wait = 0 if window.remaining else max(1, math.ceil(window.reset_time - time.time()))
         return Left(self._limit, window.remaining, min(wait, self._item.get_expiry()))
 
@@ -67,7 +68,9 @@ class Allowance:
     def use(self, address: str) -> None:
         """Count one call. Raises as `check` does; of calls at the same moment none is missed."""
         self.check(address)
-        if not self._limiter.hit(self._item, self._key(address)):
+        with counting():
+            counted = self._limiter.hit(self._item, self._key(address))
+        if not counted:
             raise AllowanceUsed(self._limit, self.left(address).wait or 1)
 
     @staticmethod

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from caseframe import __version__
 from caseframe.web import errors, metrics
 from caseframe.web.api import ROUTERS as API_ROUTERS
+from caseframe.web.correlation import Correlated
 from caseframe.web.desk import Desk
 from caseframe.web.pages import ROUTERS as PAGE_ROUTERS
 from caseframe.web.security import (
@@ -45,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         middleware=[
+            Middleware(Correlated),
             Middleware(metrics.Measured),
             Middleware(ClientAddress, options.trusted_proxies),
             Middleware(SecurityHeaders, content_policy(options.tile_url), secure=options.secure),

@@ -40,7 +40,7 @@ class Desk:
         self._house = Room(options.uploads, options.patience)
         self._table = Room(options.max_picture, options.patience)
         self._threads = CapacityLimiter(options.at_work)
-        self.allowance = Allowance(options.anonymous_calls)
+        self.allowance = Allowance(options.anonymous_calls, options.counts)
 
     @asynccontextmanager
     async def upload(self, request: Request, stranger: str | None) -> AsyncIterator[Upload]:

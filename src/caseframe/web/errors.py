@@ -23,6 +23,7 @@ from caseframe.domain.access import (
     TokenRefused,
     TooManyAttempts,
 )
+from caseframe.domain.correlation import HEADER, LOGGED
 from caseframe.domain.errors import (
     CaseError,
     CaseframeError,
@@ -34,13 +35,16 @@ from caseframe.domain.errors import (
     PictureError,
     PictureRefused,
     ReadError,
+    ServiceAway,
     SourceError,
+    Unroutable,
     UsageError,
     VisionAway,
     VisionBusy,
     VisionFailed,
     VisionLate,
 )
+from caseframe.web.correlation import NUMBER
 from caseframe.web.door import here_again, sign_in_page
 from caseframe.web.render import page
 from caseframe.web.security import BARE
@@ -54,6 +58,8 @@ _BY_CLASS: tuple[tuple[type[CaseframeError], int, str], ...] = (
     (CatalogBusy, 503, "busy"),
     (CatalogAway, 503, "away"),
     (CaseError, 500, "case-error"),
+    (ServiceAway, 503, "away"),
+    (Unroutable, 409, "no-queue"),
     (UsageError, 400, "invalid-input"),
     (NotFound, 404, "not-found"),
     (SourceError, 409, "source-missing"),
@@ -148,9 +154,10 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    _log.error("web.failed", path=request.url.path, exc_info=error)
+    number = str(request.scope.get(NUMBER, ""))
+    _log.error("web.failed", path=request.url.path, exc_info=error, **{LOGGED: number})
     said = "something went wrong here; the server's log says what"
-    return answer(request, 500, "failed", said, headers=BARE)
+    return answer(request, 500, "failed", said, headers={**BARE, HEADER: number})
 
 
 async def _gone(request: Request, _error: Exception) -> Response:

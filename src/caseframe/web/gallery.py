@@ -21,6 +21,7 @@ from caseframe.catalog.gallery import MOST_TILES
 from caseframe.catalog.order import Place, Sort, place_of
 from caseframe.catalog.search.choices import Area, GalleryQuery
 from caseframe.domain.errors import UsageError
+from caseframe.web.services import Services, services
 
 _LONGEST = 2000
 _KEPT = 32
@@ -40,6 +41,7 @@ def area_of(text: str) -> Area:
 
 
 async def chosen(
+    here: Annotated[Services, Depends(services)],
     q: Annotated[str, Query(max_length=_LONGEST, description="what to search for")] = "",
     camera: Annotated[str | None, Query(max_length=500, description="exactly this one")] = None,
     country: Annotated[str | None, Query(max_length=500)] = None,
@@ -49,7 +51,9 @@ async def chosen(
     ] = None,
 ) -> GalleryQuery:
     """Which pictures of a job are meant."""
-    return GalleryQuery(q, camera, country, town, None if area is None else area_of(area))
+    fields = frozenset[str]().union(*(stage.fields for stage in here.stages))
+    within = None if area is None else area_of(area)
+    return GalleryQuery(q, camera, country, town, within, fields)
 
 
 async def ordered(

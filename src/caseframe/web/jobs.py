@@ -86,8 +86,8 @@ def progress_of(here: Services, job_id: str) -> dict[str, Any]:
     """Everything that a page about a job's progress shows.
 
     Counts are what the catalog holds now. `live` is what only the run itself knows: the file at
-    work, rates, time left; null when the job is not at work here. Rates are pictures (files) a
-    second, times seconds.
+    work, rates, time left, and what it waits for, such as workers; null when the job is not at work
+    here. Rates are pictures (files) a second, times seconds.
     """
     run = here.manager.progress(job_id)
     with here.catalog.read() as connection:
@@ -160,5 +160,6 @@ def _live(run: Progress | None) -> dict[str, Any] | None:
         "rate": None if rate is None else round(rate, 2),
         "left": round(left / rate) if left and rate else None,
         "current": run.current,
+        "waiting": run.waiting,
         "seconds": round(time.monotonic() - run.started),
     }

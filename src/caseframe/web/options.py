@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class WebOptions:
     """Most fields and files of a form."""
     anonymous_calls: int = 3
     """Descriptions an hour for each address without an account."""
+    counts: str = field(default="memory://", repr=False)
+    """Where those calls are counted, as a URI of `limits`."""
     anonymous_pictures: int = 10
     """Most pictures in one of those calls."""
     uploads: int = 64

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caseframe.catalog.detail import Detail, Said, detail
-from caseframe.web.services import Services
+from caseframe.web.services import Services, StageInfo
 
 _LEFT_OUT = {"exif": ("metadata", "raw")}
 _MetadataValue = str | int | float | list[str | int | float]
@@ -16,10 +16,15 @@ Metadata = dict[str, dict[str, _MetadataValue]]
 
 @dataclass(frozen=True)
 class StageRun:
-    """What one stage made of a picture; `payload` is its answer, without what others show."""
+    """What one stage made of a picture; `payload` is its answer, without what others show.
+
+    The answer of a stage that is `external`, another maker's, is under `value`.
+    """
 
     said: Said
     title: str
+    summary: str
+    external: bool
     payload: dict[str, Any] | None
 
 
@@ -45,16 +50,20 @@ def shown(here: Services, job_id: str, image_id: int) -> Shown:
     """One picture of a job with what every stage said. Raises NotFound."""
     with here.catalog.read() as connection:
         found = detail(connection, job_id, image_id)
-    titles = {info.name: info.title for info in here.stages}
+    known = {info.name: info for info in here.stages}
     answers = [(said, _answer(said)) for said in found.stages]
-    runs = tuple(
-        StageRun(said, titles.get(said.stage, said.stage), _trimmed(said.stage, answer))
-        for said, answer in answers
-    )
+    runs = tuple(_run(known.get(said.stage), said, answer) for said, answer in answers)
     metadata: Metadata = next(
         (a["metadata"] for s, a in reversed(answers) if s.stage == "exif" and a), {}
     )
     return Shown(found, runs, metadata, _text(found, "caption"), _text(found, "facts"))
+
+
+def _run(info: StageInfo | None, said: Said, answer: dict[str, Any] | None) -> StageRun:
+    payload = _trimmed(said.stage, answer)
+    if info is None:  # a stage that was there once
+        return StageRun(said, said.stage, "", external=False, payload=payload)
+    return StageRun(said, info.title, info.summary, info.external, payload)
 
 
 def _answer(said: Said) -> dict[str, Any] | None:
@@ -78,5 +87,6 @@ def _trimmed(stage: str, answer: dict[str, Any] | None) -> dict[str, Any] | None
     return kept
 
 
-def _text(found: Detail, field: str) -> str | None:
-    return next((text.value for text in found.texts if text.field == field), None)
+def _text(found: Detail, name: str) -> str | None:
+    """The words of the stage of that name; another one may have given words to its field."""
+    return next((t.value for t in found.texts if t.field == t.stage == name), None)

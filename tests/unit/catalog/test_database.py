@@ -13,7 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, select, text
 from tests.support.outcomes import done, outcome
 
 from caseframe.catalog import database, gallery, jobs, recording, tally
@@ -23,6 +23,7 @@ from caseframe.catalog.database import (
     open_sqlite,
     upgrade,
 )
+from caseframe.catalog.gallery_tables import documents
 from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import metadata
 from caseframe.domain.errors import CaseError, CatalogBusy
@@ -117,6 +118,30 @@ def test_an_older_catalog_gets_its_gallery(tmp_path: Path) -> None:
         page = gallery.page(connection, job.id, GalleryQuery("boat"))
         assert [tile.path for tile in page.tiles] == [b"a.jpg"]
         assert tally.progress(connection, job.id) == before
+    opened.close()
+
+
+def test_documents_of_an_older_catalog_get_the_words_of_new_ones(tmp_path: Path) -> None:
+    file = tmp_path / "old.sqlite"
+    made = [outcome(b"%d.jpg" % n, b"%d" % n, size=n**5) for n in range(300)]
+    opened = open_sqlite(file)
+    with opened.begin() as connection:
+        job = jobs.create_job(connection, "old", b"/old", ())
+        recording.record(connection, job.id, made)
+        before = connection.scalars(select(documents.c.text).order_by(documents.c.id)).all()
+    opened.close()
+    _back_to(file, "0003")
+    with sqlite3.connect(file) as older:
+        held = [row[0] for row in older.execute("SELECT text FROM documents")]
+        assert len(held) == 300
+        assert not any(" size·" in text for text in held)
+    older.close()
+    opened = open_sqlite(file)
+    with opened.read() as connection:
+        after = connection.scalars(select(documents.c.text).order_by(documents.c.id)).all()
+        assert after == before
+        page = gallery.page(connection, job.id, GalleryQuery("size:>1000000"), limit=500)
+        assert {tile.size for tile in page.tiles} == {n**5 for n in range(300) if n**5 > 10**6}
     opened.close()
 
 

@@ -68,3 +68,16 @@ def test_samples_are_at_most_one_a_second(clock: Clock) -> None:
         clock.now += 0.01
         progress.changed()
     assert len(progress.samples) == 1
+
+
+def test_what_only_waits_for_workers_elsewhere_is_no_progress(clock: Clock) -> None:
+    progress = Progress(stages={"plates": Counter()})
+    progress.changed()
+    clock.now += 2.0
+    progress.stages["plates"][TaskState.PENDING] = 50
+    progress.changed()
+    assert progress.stage_rate("plates") == 0.0
+    clock.now += 2.0
+    progress.stages["plates"][TaskState.DONE] = 8
+    progress.changed()
+    assert progress.stage_rate("plates") == pytest.approx(2.0)

@@ -170,6 +170,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 @pytest.mark.parametrize(
     "content",
     [b"not gzip", gzip.compress(b"[]"), gzip.compress(b'[{"city": "A"}]'), gzip.compress(b"{")],
+    ids=["no gzip", "no rows", "no place", "no JSON"],  # gzip notes the time, names must not
 )
 def test_damaged_sources_are_said(sources: tuple[Path, Path], cache: Path, content: bytes) -> None:
     sources[0].write_bytes(content)

@@ -217,8 +217,10 @@ def test_rows_become_eight_bits_within_half_a_step(kind: str) -> None:
         x = (torch.randn(500, 64, generator=random) * size).to(getattr(torch, kind))
         x[0] = 0
         values, scale = _rows(x)
-        assert values.abs().max() <= 127
-        wrong = (values.float() * scale.float() - x.float()).abs()
+        assert values.dtype is torch.uint8
+        assert (values[0] == 128).all()  # the zero point
+        assert 1 <= values.min() <= values.max() <= 255
+        wrong = ((values.float() - 128) * scale.float() - x.float()).abs()
         assert (wrong <= 0.8 * scale.float()).all()
 
 

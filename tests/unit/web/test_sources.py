@@ -9,7 +9,7 @@ import pytest
 from tests.makers.names import odd_names, write_special_files
 
 from caseframe.domain.errors import NotFound
-from caseframe.web import sources
+from caseframe.scanner import sources
 from caseframe.web.sources import folder_at, list_folder, token_of
 
 

@@ -9,9 +9,10 @@ from math import isfinite
 from sqlalchemy import Connection, or_
 
 from caseframe.catalog.gallery_tables import tiles
+from caseframe.catalog.search.candidates import Both, Lexeme
 from caseframe.catalog.search.document import MARK
 from caseframe.catalog.search.language import parse
-from caseframe.catalog.search.plan import Both, Check, Condition, Lexeme, Plan, plan
+from caseframe.catalog.search.plan import Check, Condition, Plan, plan
 from caseframe.catalog.search.words import words
 from caseframe.domain.errors import UsageError
 from caseframe.domain.text import storable
@@ -34,18 +35,22 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class GalleryQuery:
-    """The words typed (docs/search.md), one camera, country or town exactly, and an area."""
+    """The words typed (docs/search.md), one camera, country or town exactly, and an area.
+
+    `fields` are those whose words can be asked for beside the ones that every case has.
+    """
 
     text: str = ""
     camera: str | None = None
     country: str | None = None
     town: str | None = None
     area: Area | None = None
+    fields: frozenset[str] = frozenset()
 
 
 def plan_of(connection: Connection, query: GalleryQuery) -> Plan:
     """How to look for what the query says. Raises UsageError when it cannot be read."""
-    typed = plan(parse(query.text), connection.dialect.name).checks
+    typed = plan(parse(query.text, query.fields), connection.dialect.name).checks
     return Plan((*typed, *_chosen(query)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from caseframe.catalog.search.values import FILTERS, Value
@@ -49,8 +50,10 @@ Clause = tuple[Term, ...]
 """Terms of which one must hold."""
 
 
-def parse(query: str) -> tuple[Clause, ...]:
+def parse(query: str, more_fields: Collection[str] = ()) -> tuple[Clause, ...]:
     """The clauses of a query; none for an empty one.
+
+    `more_fields` are fields of words beside WORD_FIELDS; none has the name of a filter.
 
     Raises UsageError that says where it cannot be read and what was expected there.
     """
@@ -59,12 +62,13 @@ def parse(query: str) -> tuple[Clause, ...]:
             f"a search takes at most {LONGEST_QUERY:,} characters, this one has {len(query):,}"
         )
     text = "".join(c for c in storable(query) if unicodedata.category(c) != "Cf")
-    return _Reader(text.translate(_QUOTES)).clauses()
+    return _Reader(text.translate(_QUOTES), (*WORD_FIELDS, *more_fields)).clauses()
 
 
 class _Reader:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, word_fields: Collection[str]) -> None:
         self._text = text
+        self._word_fields = word_fields
         self._at = 0
 
     def clauses(self) -> tuple[Clause, ...]:
@@ -117,7 +121,7 @@ class _Reader:
         negated = self._text[self._at] == "-"
         self._at += negated
         field = self._field()
-        if field is not None and field not in WORD_FIELDS:
+        if field is not None and field not in self._word_fields:
             value = self._value()[0]
             try:
                 return Term(FILTERS[field](value), negated)
@@ -139,8 +143,8 @@ class _Reader:
         if match is None:
             return None
         name = match[1].lower()
-        if name not in WORD_FIELDS and name not in FILTERS:
-            known = ", ".join(sorted({*WORD_FIELDS, *FILTERS}))
+        if name not in self._word_fields and name not in FILTERS:
+            known = ", ".join(sorted({*self._word_fields, *FILTERS}))
             raise self._error(
                 f"there is no field {one_line(match[1], 40)}; there are {known}",
                 '"10:30" in quotation marks searches for the words themselves',

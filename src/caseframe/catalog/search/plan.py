@@ -14,37 +14,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, not_, or_, select
 
 from caseframe.catalog.gallery_tables import documents, tiles
+from caseframe.catalog.search.candidates import Both, Candidates, Either, Lexeme
 from caseframe.catalog.search.document import MARK
 from caseframe.catalog.search.language import Clause, Term, Words
+from caseframe.catalog.search.spans import sizes
 from caseframe.catalog.search.values import MOST, Digest, Mark, Range
 from caseframe.catalog.tables import images
 
 Condition = ColumnElement[bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Lexeme:
-    """A word of the index, or all that begin with it."""
-
-    word: str
-    prefix: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """All of these."""
-
-    parts: tuple[Candidates, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Either:
-    """One of these."""
-
-    parts: tuple[Candidates, ...]
-
-
-Candidates = Lexeme | Both | Either
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +114,7 @@ def _term(term: Term, dialect: str) -> Check:
     elif isinstance(what, Mark):
         check = _mark(what)
     elif isinstance(what, Range):
-        check = _range(what)
+        check = _range(what, dialect)
     else:
         check = _digest(what)
     if not term.negated:
@@ -184,8 +161,10 @@ def _mark(what: Mark) -> Check:
     return mark(what.field, what.word, condition)
 
 
-def _range(what: Range) -> Check:
-    column = tiles.c[what.column]
+def _range(what: Range, dialect: str) -> Check:
+    column: ColumnElement[int] = tiles.c[what.column]
+    if dialect == "sqlite":  # a sum, or it sorts all within the range instead of walking the order
+        column = column + 0
     # Said to be large, or PostgreSQL takes them for numbers as small as the column's.
     least, most = literal(what.least, BigInteger), literal(what.most, BigInteger)
     condition = and_(column.is_not(None), column >= least, column <= most)
@@ -198,7 +177,9 @@ def _range_candidates(what: Range) -> tuple[Candidates | None, bool]:
     if what.least > what.most:
         return Lexeme("nothing" + MARK), True
     if what.column == "captured":
-        return _dates(what)
+        return dates(what)
+    if what.column == "size":
+        return sizes(what.least, what.most), False
     if what.column == "faces":
         exact = what.most < _MOST_FACES or (what.least <= _MOST_FACES and what.most > 10**9)
         numbers = range(max(what.least, 0), min(what.most, _MOST_FACES) + 1)
@@ -222,22 +203,23 @@ _MOST_FACES = 99  # more than these are under the word of this many
 _MOST_YEARS = 150
 
 
-def _dates(what: Range) -> tuple[Candidates, bool]:
+def dates(what: Range) -> tuple[Candidates, bool]:
     """Days, months or years; a range of `date:` begins and ends with whole days."""
     first, last = _moment(what.least), _moment(what.most)
     years = range(first.year, last.year + 1)
     months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     whole_months = first.day == 1 and last.day == monthrange(last.year, last.month)[1]
-    if len(months) == 1:
+    whole_years = whole_months and first.month == 1 and last.month == 12
+    if len(months) == 1 and not whole_months:
         stem = f"date{MARK}{first.year:04}{first.month:02}"
         days = range(first.day, last.day + 1)
         return Either(tuple(Lexeme(f"{stem}{day:02}") for day in days)), True
-    if len(months) <= _MOST_MONTHS:
+    if len(months) <= _MOST_MONTHS and not whole_years:
         words = (f"{m // 12:04}{m % 12 + 1:02}" for m in months)
         return Either(tuple(Lexeme(f"date{MARK}{word}") for word in words)), whole_months
-    whole = whole_months and first.month == 1 and last.month == 12
     if len(years) <= _MOST_YEARS:
-        return Either(tuple(Lexeme(f"date{MARK}{year:04}") for year in years)), whole
+        words = (f"{year:04}" for year in years)
+        return Either(tuple(Lexeme(f"date{MARK}{word}") for word in words)), whole_years
     return Lexeme(f"has{MARK}date"), False
 
 
@@ -252,19 +234,3 @@ def _digest(what: Digest) -> Check:
     # Digests are few: the images are found first, and asked for by number.
     numbers = select(images.c.id).where(images.c[what.column] == what.value)
     return Check(tiles.c.image_id.in_(numbers), few=True)
-
-
-def render_fts5(what: Candidates) -> str:
-    """As an expression of SQLite's FTS5; words are letters, digits and the mark, and quoted."""
-    if isinstance(what, Lexeme):
-        return f'"{what.word}"' + (" *" if what.prefix else "")
-    joined = (" AND " if isinstance(what, Both) else " OR ").join(map(render_fts5, what.parts))
-    return f"({joined})"
-
-
-def render_tsquery(what: Candidates) -> str:
-    """As the text form of PostgreSQL's tsquery."""
-    if isinstance(what, Lexeme):
-        return f"'{what.word}'" + (":*" if what.prefix else "")
-    joined = (" & " if isinstance(what, Both) else " | ").join(map(render_tsquery, what.parts))
-    return f"({joined})"

@@ -8,6 +8,7 @@ from caseframe.web.api import (
     account,
     auth,
     choices,
+    dead_letters,
     describe,
     events,
     jobs,
@@ -17,10 +18,12 @@ from caseframe.web.api import (
     shares,
     sources,
     system,
+    thumbnails,
     users,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    thumbnails.router,  # before all others, because addresses are tried one after the other
     system.router,
     auth.router,
     account.router,
@@ -34,4 +37,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     sources.router,
     events.router,
     describe.router,
+    dead_letters.router,
 )

@@ -1,4 +1,4 @@
-"""One picture of a job: what is known of it, its thumbnail, a view of it, the file itself."""
+"""One picture of a job: what is known of it, a view of it, the file itself."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
 from caseframe.catalog.detail import Detail, near_twins
-from caseframe.catalog.showing import Content, content, small
-from caseframe.domain.errors import NotFound, PictureError, ReadError
+from caseframe.catalog.showing import Content, content
+from caseframe.domain.errors import PictureError, ReadError
 from caseframe.web.api.pictures import BoxOut, TileOut, box_out, tile_out
+from caseframe.web.api.thumbnails import FOREVER, JPEG, unchanged
 from caseframe.web.deps import SeenJob, ServicesDep
 from caseframe.web.evidence import disposition, media_type, original
 from caseframe.web.gallery import until_gone
-from caseframe.web.lately import SeenGallery
 from caseframe.web.picture import Metadata, StageRun, shown
 from caseframe.web.security import SANDBOX
 from caseframe.web.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
-_FOREVER = "private, max-age=31536000, immutable"
-_IMAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}}}
 _FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 _LEAST_SIDE = 64
 _MOST_TRIES = 3
@@ -52,10 +50,15 @@ class PlaceOut(BaseModel):
 
 
 class StageOut(BaseModel):
-    """What one stage made of the picture: pending, running, done, failed or unavailable."""
+    """What one stage made of the picture: pending, running, done, failed or unavailable.
+
+    What an `external` stage, another maker's, found is under `value` of the answer.
+    """
 
     stage: str
     title: str
+    summary: str
+    external: bool
     version: str
     state: str
     found: bool | None
@@ -118,8 +121,9 @@ def modified_at(nanoseconds: int) -> datetime | None:
 def _stage_out(run: StageRun) -> StageOut:
     said = run.said
     return StageOut(
-        stage=said.stage, title=run.title, version=said.version, state=said.state,
-        found=said.found, reason=said.reason, attempts=said.attempts, seconds=said.seconds,
+        stage=said.stage, title=run.title, summary=run.summary, external=run.external,
+        version=said.version, state=said.state, found=said.found, reason=said.reason,
+        attempts=said.attempts, seconds=said.seconds,
         model=said.model, model_digest=said.model_digest, finished_at=said.finished_at,
         answer=run.payload,
     )  # fmt: skip
@@ -166,27 +170,7 @@ def near(
     return [NearOut(distance=away, picture=tile_out(tile)) for away, tile in twins]
 
 
-def _unchanged(request: Request, tag: str) -> bool:
-    asked = request.headers.get("if-none-match", "")
-    return tag in asked or asked.strip() == "*"
-
-
-@router.get(
-    "/jobs/{job_id}/pictures/{image_id}/thumbnail", response_class=Response, responses=_IMAGE
-)
-def thumbnail(request: Request, here: ServicesDep, gallery: SeenGallery, image_id: int) -> Response:
-    """A small upright copy, made when the picture was scanned."""
-    with here.catalog.read() as connection:
-        found = small(connection, gallery, image_id)
-    headers = {"cache-control": _FOREVER, "etag": f'"{found.sha256.hex()}"'}
-    if _unchanged(request, headers["etag"]):
-        return Response(status_code=304, headers=headers)
-    if found.data is None:
-        raise NotFound("there is no thumbnail: no pixel of this picture could be decoded")
-    return Response(found.data, media_type=found.mime, headers=headers)
-
-
-@router.get("/jobs/{job_id}/pictures/{image_id}/view", response_class=Response, responses=_IMAGE)
+@router.get("/jobs/{job_id}/pictures/{image_id}/view", response_class=Response, responses=JPEG)
 def view(
     request: Request,
     here: ServicesDep,
@@ -198,8 +182,8 @@ def view(
     side = min(side, here.options.max_side)
     with here.catalog.read() as connection:
         one = content(connection, found.job.id, image_id)
-    headers = {"cache-control": _FOREVER, "etag": f'"{one.sha256.hex()}-{side}"'}
-    if _unchanged(request, headers["etag"]):
+    headers = {"cache-control": FOREVER, "etag": f'"{one.sha256.hex()}-{side}"'}
+    if unchanged(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
     data = _rendered(here, found.job.source, one, side)
     return Response(data, media_type="image/jpeg", headers=headers)

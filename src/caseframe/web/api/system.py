@@ -22,13 +22,17 @@ class Health(BaseModel):
 
 
 class StageOut(BaseModel):
-    """A stage that jobs can have; `reason` says why it cannot work here."""
+    """A stage that jobs can have; `reason` says why it cannot work here.
+
+    An `external` one is another maker's, and works over RabbitMQ.
+    """
 
     name: str
     title: str
     version: str
     summary: str
     reason: str | None
+    external: bool
 
 
 @router.get("/health")
@@ -39,9 +43,10 @@ def health() -> Health:
 
 @router.get("/ready")
 def ready(here: ServicesDep) -> Health:
-    """Say that the catalog answers too; 503 while it does not."""
+    """Say that the catalog answers too, and what other services do; 503 while one does not."""
     with here.catalog.read() as connection:
         connection.execute(select(1))
+    here.check()
     return Health()
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from caseframe.web.pages import (
     account,
+    dead_letters,
     describe,
     docs,
     entry,
@@ -28,4 +29,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     oauth.router,
     account.router,
     users.router,
+    dead_letters.router,
 )

@@ -15,7 +15,7 @@ const template = document.getElementById("one");
 const visitor = "visitor" in card.dataset;
 const waiting = [];
 let working = 0;
-let limit = 0;
+let asked = 0;
 
 const MAKERS = {
   FACTS: "Made from measured facts (FACTS)",
@@ -100,13 +100,11 @@ class Picture {
   answered() {
     let answer = {};
     try { answer = JSON.parse(this.request.responseText); } catch { /* a proxy's own page */ }
-    const left = this.request.getResponseHeader("ratelimit-remaining");
-    if (left !== null) showAllowance({ limit, left: Number(left), wait: 0 });
+    refreshAllowance();
     if (this.request.status === 200 && answer.description) {
       this.described(answer);
       return;
     }
-    if (this.request.status === 429) refreshAllowance();
     this.failed(answer.error?.message ?? `The server answered ${this.request.status}.`);
     // Of these the picture itself is the reason: it would be the same again.
     if ([400, 413, 422].includes(this.request.status)) this.part("again").hidden = true;
@@ -179,7 +177,6 @@ function tellEnd() {
 
 function showAllowance(now) {
   if (!now) return;
-  limit = now.limit;
   const signIn = document.createElement("a");
   signIn.href = "/sign-in?next=%2Fdescribe";
   signIn.textContent = "Sign in";
@@ -189,10 +186,14 @@ function showAllowance(now) {
   allowance.replaceChildren(words, signIn, now.limit ? " for as many as you like." : ".");
 }
 
+// Answers to pictures sent at once come in any order, so what is left is asked for after each, and
+// only the answer to the newest question counts.
 async function refreshAllowance() {
   if (!visitor) return;
+  const mine = ++asked;
   try {
-    showAllowance((await call("/api/v1/models")).allowance);
+    const now = (await call("/api/v1/models")).allowance;
+    if (mine === asked) showAllowance(now);
   } catch { /* what it said before stays */ }
 }
 

@@ -64,6 +64,12 @@ function showWalk(live) {
   $("current").textContent = live.current;
 }
 
+/** What the run waits for. Said again only when it changes: it is read aloud each time. */
+function showWaiting(words) {
+  $("waiting").hidden = !words;
+  if ($("waiting-words").textContent !== words) $("waiting-words").textContent = words;
+}
+
 function showStage(stage) {
   const box = root.querySelector(`[data-stage="${CSS.escape(stage.name)}"]`);
   if (!box) return;
@@ -105,6 +111,7 @@ function show(now) {
   $("summary").textContent = seen ? words : "Nothing has been looked at yet. Start the job to begin.";
   $("problem-count").textContent = number(now.problems);
   showWalk(now.live);
+  showWaiting(now.live?.waiting ?? "");
   now.stages.forEach(showStage);
   showFiles(now.files, now.types);
   before = now;

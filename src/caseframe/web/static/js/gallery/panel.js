@@ -1,6 +1,7 @@
 // What is known of the selected picture, in panes. Each fact says on hover which stage found it.
 import { call, icon, localTimes, notice } from "../common.js";
 import { boxes, foreign, h, size } from "./dom.js";
+import { valueTree } from "./value.js";
 import { worldMap } from "./worldmap.js";
 
 const STATES = {
@@ -235,7 +236,20 @@ export class Panel {
       h("div", {}, h("strong", {}, run.title), ` version ${run.version}: ${run.state}${run.found === false ? ", none found" : ""}`),
       h("div", { class: "text-secondary small" }, [run.model, run.finished_at ? new Date(run.finished_at).toLocaleString() : "", run.seconds === null ? "" : `${run.seconds.toFixed(3)} s`, run.attempts ? `${run.attempts} ${run.attempts === 1 ? "attempt" : "attempts"}` : ""].filter(Boolean).join(" · ")),
       run.model_digest ? h("div", { class: "text-secondary small path" }, run.model_digest) : [],
-      run.reason ? h("div", {}, foreign(run.reason)) : [])))];
+      run.reason ? h("div", {}, foreign(run.reason)) : [], this.answer(run))))];
+  }
+
+  /** What a stage answered. That of another maker is open: it is shown nowhere else. */
+  answer(run) {
+    const value = run.external ? run.answer?.value : run.answer;
+    const summary = run.external && run.summary ? h("div", { class: "text-secondary" }, foreign(run.summary)) : [];
+    if (value === null || value === undefined) return [summary];
+    const copy = h("button", { class: "btn btn-sm", type: "button", "aria-label": `Copy what ${run.title} found`, onclick: () => copyText(JSON.stringify(value, null, 2)) }, icon("copy"), " Copy");
+    const made = () => [valueTree(value), copy];
+    if (run.external) return [summary, h("div", { class: "answer mt-1" }, made())];
+    const box = h("details", { class: "answer" }, h("summary", {}, "What it answered"));
+    box.addEventListener("toggle", () => box.append(...made()), { once: true });
+    return [box];
   }
 }
 

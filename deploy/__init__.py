@@ -1,0 +1,1 @@
+"""Running Caseframe as services: on this machine, or in containers."""

@@ -1,0 +1,1 @@
+"""The job manager as a service: jobs and the bytes of pictures over gRPC."""

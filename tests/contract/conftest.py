@@ -1,0 +1,41 @@
+"""Where the suites of a seam get its implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.support import postgresql
+from tests.support.people import Town, Towns
+
+from caseframe.catalog.database import open_postgresql, open_sqlite
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "redis", "service", "service-redis-postgresql"])
+def towns(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Towns]:
+    """`towns(policy=…)` makes a town of that place; towns of one test share their catalog."""
+    place: str = request.param
+    with ExitStack() as stack:
+        if "postgresql" in place:
+            server = request.getfixturevalue("postgresql_server")
+            catalog = open_postgresql(stack.enter_context(postgresql.database(server)))
+        else:
+            catalog = open_sqlite(tmp_path / "catalog.sqlite")
+        stack.callback(catalog.close)
+        redis_url = request.getfixturevalue("redis_server") if "redis" in place else None
+
+        def make(**options: object) -> Town:
+            town = Town(catalog, redis_url, **options)
+            stack.callback(town.close)
+            if "service" in place:
+                town.serve(request.getfixturevalue("rabbitmq_server"))
+            return town
+
+        yield make
+
+
+@pytest.fixture
+def town(towns: Towns) -> Town:
+    return towns()

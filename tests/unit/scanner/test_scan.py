@@ -86,6 +86,7 @@ def test_bombs_are_over_the_limit_or_bounded(tmp_path: Path, name: str) -> None:
 
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), name],
+        check=False,
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,7 @@
 """What Exiv2 is handed: the file itself, or only the parts of it that hold metadata.
 
 Exiv2 reads JPEG headers and stops at the scan, so a JPEG is handed over whole, without a copy,
-unless the header of its XMP needs mending.
+unless the header of its XMP needs mending, or it holds no metadata, as most pictures from the web.
 Other containers need care:
 
 * PNG: Exiv2 gives up on a file with a compressed text of more than 128 kB, and inflates colour
@@ -42,7 +42,8 @@ _PNG_HEAD = PNG_SIGNATURE + bytes.fromhex("0000000d49484452000000010000000108000
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _RAW_PROFILE = b"Raw profile type "
 _MARKER = 0xFF
-_APP1 = 0xE1
+_HOLDING = {0xE1, 0xED}
+"""Segments of JPEG with Exif and XMP (APP1), and with IPTC (APP13)."""
 _SOS = 0xDA
 _XMP_SPOILT = b"XMP\x00://ns.adobe.com/xap/1.0/\x00"
 """How XMP begins in pictures from Flickr of some years: four bytes of `http` were written over."""
@@ -58,7 +59,7 @@ def slim(data: bytes, flag: Flag, lose: Flag) -> bytes | None:
     that holds metadata and was left out.
     """
     if data.startswith(b"\xff\xd8"):
-        return _jpeg_mended(data)
+        return _jpeg(data)
     for start, parts in _REPACKED.items():
         if data.startswith(start):
             return _small_png(parts(data, flag, lose))
@@ -88,28 +89,36 @@ def xmp_ok(packet: bytes, lose: Flag) -> bool:
     return True
 
 
-def _jpeg_mended(data: bytes) -> bytes:
-    """The same JPEG, or only its segments before the scan, with a spoilt XMP header mended."""
-    at = _jpeg_segment(data, _XMP_SPOILT)
-    if at < 0:
+def _jpeg(data: bytes) -> bytes | None:
+    """The same JPEG, or only its segments before the scan, with a spoilt XMP header mended.
+
+    None where the segments before the scan are whole and none holds metadata.
+    """
+    holding, scan = _jpeg_segments(data)
+    if scan is not None and not holding:
+        return None
+    spoilt = [at for at in holding if data.startswith(_XMP_SPOILT, at + 4)]
+    if not spoilt:
         return data
-    end = _jpeg_segment(data, b"", marker=_SOS)
-    mended = bytearray(data[: end if end > 0 else len(data)])
-    mended[at + 4 : at + 8] = b"http"
+    mended = bytearray(data[: scan or len(data)])
+    mended[spoilt[0] + 4 : spoilt[0] + 8] = b"http"
     return bytes(mended + b"\xff\xd9")
 
 
-def _jpeg_segment(data: bytes, start: bytes, marker: int = _APP1) -> int:
-    """Where the first segment of that kind and beginning stands; -1 when none does."""
+def _jpeg_segments(data: bytes) -> tuple[list[int], int | None]:
+    """Where segments that may hold metadata stand, and the scan; None when the way there is odd."""
+    holding: list[int] = []
     at, last = 2, len(data) - 4
     while at <= last and data[at] == _MARKER:
         kind = data[at + 1]
-        if kind == marker and data.startswith(start, at + 4):
-            return at
         if kind == _SOS:
-            return -1
+            return holding, at
+        if kind in _HOLDING:
+            holding.append(at)
+        if kind == _MARKER:
+            return holding, None
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return -1
+    return holding, None
 
 
 def _small_png(parts: _Parts) -> bytes | None:

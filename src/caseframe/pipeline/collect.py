@@ -15,7 +15,7 @@ from caseframe.domain.text import one_line, storable
 from caseframe.domain.work import Outcome, StageOutcome, TaskState
 from caseframe.pipeline.progress import Progress
 
-_BATCH = 128
+_BATCH = 256
 _SECONDS = 1.0
 
 

@@ -3,7 +3,7 @@
 PDQ is Facebook's "Photo DNA-like" hash, described in "The TMK+PDQF video-hashing algorithm and
 the PDQ image-hashing algorithm" (ThreatExchange, 2019). It is linear up to its last step:
 luminance, a tent filter down to 64 x 64, the 16 x 16 lowest cosine terms, then one bit a term:
-above the median or not. Here the linear part is one matrix on each side of the picture, made once
+above the median or not. Here the linear part is a matrix on each side of the picture, made once
 a picture size. The matrices include enlarging to 512 x 512, the size at which the reference tool
 works, so that copies of a picture at different sizes get the same hash.
 """
@@ -11,6 +11,7 @@ works, so that copies of a picture at different sizes get the same hash.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ Pixels = npt.NDArray[np.uint8]
 _REFERENCE_SIDE = 512  # the reference tool resizes to 512 x 512 before it hashes
 _GRID = 64
 _TERMS = 16
+_BANDS = 4  # more are less to multiply and more to call; two to eight differ little
 
 
 def _tent(size: int) -> npt.NDArray[np.float64]:
@@ -55,11 +57,29 @@ def _reference_tent() -> npt.NDArray[np.float64]:
     return _tent(_REFERENCE_SIDE)
 
 
+class _Band(NamedTuple):
+    """Some of the 64 samples, the pixels that they depend on, and how: (samples, pixels)."""
+
+    samples: slice
+    pixels: slice
+    matrix: Matrix
+
+
 @lru_cache(maxsize=SIDE)
-def _reduction(size: int) -> Matrix:
-    return np.ascontiguousarray(
-        _reference_tent() @ _enlarge(size, _REFERENCE_SIDE), dtype=np.float32
-    )
+def _bands(size: int) -> tuple[_Band, ...]:
+    """The tent filter over `size` pixels.
+
+    A sample depends on a fortieth of the pixels: as one matrix it would be nearly all zeros.
+    """
+    whole = _reference_tent() @ _enlarge(size, _REFERENCE_SIDE)
+    bands = []
+    for first in range(0, _GRID, _GRID // _BANDS):
+        samples = slice(first, first + _GRID // _BANDS)
+        used = np.flatnonzero(whole[samples].any(axis=0))
+        pixels = slice(int(used[0]), int(used[-1]) + 1)
+        matrix = np.ascontiguousarray(whole[samples, pixels], dtype=np.float32)
+        bands.append(_Band(samples, pixels, matrix))
+    return tuple(bands)
 
 
 @lru_cache(maxsize=1)
@@ -78,10 +98,23 @@ def _luminance(rgb: Pixels) -> Matrix:
     return luma
 
 
+def _grid(luma: Matrix) -> Matrix:
+    """The picture at 64 x 64, each sample a weighted mean of its surroundings."""
+    height, width = luma.shape
+    lines = np.empty((_GRID, width), dtype=np.float32)
+    for band in _bands(height):
+        np.matmul(band.matrix, luma[band.pixels], out=lines[band.samples])
+    grid = np.empty((_GRID, _GRID), dtype=np.float32)
+    for band in _bands(width):
+        grid[:, band.samples] = lines[:, band.pixels] @ band.matrix.T
+    return grid
+
+
 def _quality(grid: Matrix) -> int:
     """Sum of the larger gradients of the 64 x 64 picture, 0-100 (PDQ, section 3.3)."""
-    steps = np.abs(np.trunc(np.diff(grid, axis=0) * (100 / 255))).sum()
-    steps += np.abs(np.trunc(np.diff(grid, axis=1) * (100 / 255))).sum()
+    # Subtracted here, because np.diff takes twice the time for so few numbers.
+    steps = np.abs(np.trunc((grid[1:] - grid[:-1]) * (100 / 255))).sum()
+    steps += np.abs(np.trunc((grid[:, 1:] - grid[:, :-1]) * (100 / 255))).sum()
     return min(100, int(steps / 90))
 
 
@@ -93,7 +126,5 @@ def _bits(grid: Matrix) -> bytes:
 
 def pdq(rgb: Pixels) -> tuple[bytes, int]:
     """(32 bytes, quality) of an upright picture whose sides are at most 256 pixels."""
-    luma = _luminance(rgb)
-    height, width = luma.shape
-    grid = np.asarray(_reduction(height) @ luma @ _reduction(width).T, dtype=np.float32)
+    grid = _grid(_luminance(rgb))
     return _bits(grid), _quality(grid)

@@ -23,12 +23,12 @@ from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
 _CHUNK = 10_000
 _EVERY = 15.0  # seconds between two lines about progress
 _TASKS = " UNION ALL ".join(
-    f"SELECT id, '{stage}', '1', CASE WHEN {fails} THEN 'failed' ELSE 'done' END,"  # noqa: S608
+    f"SELECT id, '{stage}', '1', CASE WHEN {fails} THEN 'failed' ELSE 'done' END,"
     f" CASE WHEN {fails} THEN NULL ELSE true END, 1 FROM images"
     for stage in STAGES
     for fails in [f"id % {FAILS_EVERY} = 0" if stage == "faces" else "false"]
 )
-_ADD_TASKS = f"INSERT INTO tasks (image_id, stage, version, state, found, attempts) {_TASKS}"  # noqa: S608
+_ADD_TASKS = f"INSERT INTO tasks (image_id, stage, version, state, found, attempts) {_TASKS}"
 _THUMBNAIL = (
     "INSERT INTO thumbnails (image_id, mime, width, height, data)"
     " VALUES (1, 'image/jpeg', 1, 1, '\\x00')"
@@ -55,7 +55,7 @@ def fill_sqlite(file: Path, count: int, say: Say) -> None:
         for table, lines in found.items():
             columns = COLUMNS[table]
             marks = ", ".join("?" * len(columns))
-            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608
+            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
             connection.executemany(statement, lines)
     connection.execute(_ADD_TASKS)
     connection.execute(_THUMBNAIL)
@@ -92,7 +92,7 @@ def fill_postgresql(url: str, count: int, say: Say) -> None:
         connection.execute(_ADD_TASKS)
         connection.execute(_THUMBNAIL)
         for table in ("images", "files"):  # it goes on numbering behind what it did not number
-            query = f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"  # noqa: S608
+            query = f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))"
             connection.execute(query)
         _one_by_one([sql for _, sql in made_later], connection.execute, say)
     _finish(catalog, say)
@@ -150,7 +150,7 @@ def _one_by_one(statements: Iterable[str], execute: Callable[[Any], object], say
 
 
 def _finish(catalog: Catalog, say: Say) -> None:
-    """Count; and PostgreSQL gathers statistics by itself a minute later, which SQLite never does."""
+    """Count; and gather statistics, which PostgreSQL does by itself and SQLite never does."""
     began = time.monotonic()
     with catalog.begin() as connection:
         triggers.recount(connection)

@@ -86,13 +86,16 @@ def _clusters(
     after: int | None = None
     while True:
         one = world.map_clusters(connection, job, query, area, zoom, after=after)
-        assert [c.count for c in one.clusters] == sorted((c.count for c in one.clusters))[::-1]
+        assert [c.count for c in one.clusters] == sorted(c.count for c in one.clusters)[::-1]
         for c in one.clusters:
             before = found.get((c.down, c.across), (0, 0.0, 0.0))
             count = before[0] + c.count
-            middle = [(before[0] * old + c.count * new) / count
-                      for old, new in zip(before[1:], (c.latitude, c.longitude), strict=True)]  # fmt: skip
-            found[c.down, c.across] = count, middle[0], middle[1]
+            share = c.count / count
+            found[c.down, c.across] = (
+                count,
+                before[1] + share * (c.latitude - before[1]),
+                before[2] + share * (c.longitude - before[2]),
+            )
         if one.next is None:
             return found, one.bounds
         after = one.next

@@ -7,7 +7,7 @@ thousands of hits, and says where the next one begins; the parts together are ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,11 @@ from caseframe.catalog.search.candidates import Both
 from caseframe.catalog.search.plan import Plan
 from caseframe.catalog.search.spans import BLOCK_BITS, numbers
 
-MOST_LOOKED_AT = 16_000
-"""Hits that one part looks at, as far as those before let it guess; tiles, where no words stand."""
+MOST_LOOKED_AT = 4000
+"""Tiles that one part looks at, as far as those before let it guess."""
+_DOCUMENT = 2  # looking at one with its document takes so many times as long
 _GROWTH = 16
+_CHECKED = 20  # tiles that are looked at for each that is counted
 _IMAGE = (1 << IMAGE_BITS) - 1
 Key = tuple[Any, ...]
 
@@ -48,16 +50,23 @@ class Asked:
     values: tuple[str, ...]
     plan: Plan
 
+    @property
+    def most(self) -> int:
+        """Tiles that a window should have looked at."""
+        return MOST_LOOKED_AT // (_DOCUMENT if self.plan.unproven.text else 1)
+
     def over(self, query: Select[Any], unproven: Plan) -> Select[Any]:
         """The query with (all looked at, sums of those that fit, keys) by keys."""
         condition = unproven.condition if unproven.checks else None
         if unproven.text:
             query = query.join(documents, documents.c.id == tiles.c.id)
-        keys = [literal_column(text).label(f"key{at}") for at, text in enumerate(self.keys)]
+        keys: list[ColumnElement[Any]] = [
+            literal_column(text).label(f"key{at}") for at, text in enumerate(self.keys)
+        ]
         sums = [_sum(literal_column(value), condition) for value in self.values]
-        return query.with_only_columns(func.count(), *sums, *keys).group_by(
-            *[literal_column(f"key{at}") for at in range(len(keys))]
-        )
+        # A sum of no rows is NULL, and one without keys gives a row all the same.
+        wanted = query.with_only_columns(func.count(), *sums, *keys)
+        return wanted.group_by(*[literal_column(f"key{at}") for at in range(len(keys))])
 
 
 def _sum(value: ColumnElement[Any], condition: ColumnElement[bool] | None) -> ColumnElement[Any]:
@@ -72,28 +81,56 @@ def all_of(connection: Connection, asked: Asked, among: Select[tuple[int]]) -> P
     return found
 
 
-def part(connection: Connection, gallery: int, asked: Asked, after: int | None) -> Part:
+def part(connection: Connection, gallery: int, asked: Asked, after: int | None = None) -> Part:
     """The sums of the next part, behind image `after` (from the beginning for None)."""
-    least, most = ids_of(gallery)
-    if asked.plan.few:
-        return all_of(connection, asked, select(tiles.c.id).where(tiles.c.id.between(least, most)))
-    prepare(connection)
     found = Part()
-    first, end = (after or 0) + 1, _end(connection, least, most)
-    room, length = MOST_LOOKED_AT, MOST_LOOKED_AT
-    while first < end:
-        images = range(first, min(_whole_block(first + length), end))
-        looked_at = _add(connection, asked, _window(connection, gallery, asked, images), found)
-        first, room = images.stop, room - looked_at
-        if room < MOST_LOOKED_AT // 2 and first < end:
-            found.next = first - 1
+    enough = asked.most // 2
+    for looked_at in _through(connection, gallery, asked, found, (after or 0) + 1):
+        if looked_at > enough:
             break
-        length = min(length * room // max(looked_at, 1), length * _GROWTH)
     return found
 
 
-def _end(connection: Connection, least: int, most: int) -> int:
+def count_fitting(
+    connection: Connection, gallery: int, plan: Plan, most: int
+) -> tuple[int, bool]:  # fmt: skip
+    """(how many tiles fit, counted up to some more than `most`; whether all were looked at)."""
+    asked = Asked((), ("1",), plan)
+    found = Part()
+    for looked_at in _through(connection, gallery, asked, found, 1):
+        if _number(found) > most or looked_at > _CHECKED * most:
+            break
+    return _number(found), found.next is None
+
+
+def _number(found: Part) -> int:
+    return found.sums.get((), [0])[0]
+
+
+def _through(
+    connection: Connection, gallery: int, asked: Asked, found: Part, first: int
+) -> Iterator[int]:
+    """Add window after window from image `first` on; how many tiles were looked at so far."""
+    if asked.plan.few:
+        least, most = ids_of(gallery)
+        few = select(tiles.c.id).where(tiles.c.id.between(least, most))
+        found.sums = all_of(connection, asked, few).sums
+        return
+    prepare(connection)
+    end = _end(connection, gallery)
+    looked_at, length = 0, asked.most
+    while first < end:
+        images = range(first, min(_whole_block(first + length), end))
+        now = _add(connection, asked, _window(connection, gallery, asked, images), found)
+        first, looked_at = images.stop, looked_at + now
+        found.next = first - 1 if first < end else None
+        yield looked_at
+        length = min(length * asked.most // max(now, 1), length * _GROWTH)
+
+
+def _end(connection: Connection, gallery: int) -> int:
     """The number behind the last image of a gallery."""
+    least, most = ids_of(gallery)
     last = connection.scalar(select(func.max(tiles.c.id)).where(tiles.c.id.between(least, most)))
     return 0 if last is None else (last & _IMAGE) + 1
 
@@ -124,4 +161,7 @@ def _window(connection: Connection, gallery: int, asked: Asked, images: range) -
     if connection.dialect.name == "postgresql":  # it cannot begin or end in the midst of a list
         candidates = Both((candidates, numbers(images.start, images.stop - 1)))
     ids = listed(connection, candidates, least, most).cte("found").prefix_with("MATERIALIZED")
+    if asked.plan.exact and not asked.keys:
+        counted: Select[Any] = select(func.count(), func.count())
+        return counted.select_from(ids)
     return asked.over(select(tiles.c.id).join(ids, ids.c.id == tiles.c.id), asked.plan.unproven)

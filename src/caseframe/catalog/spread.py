@@ -63,7 +63,7 @@ def cell(units: int, zoom: int) -> int:
 
 
 def first_unit(number: int, zoom: int) -> int:
-    """The first of the units that lie in a cell at a zoom; of the next cell, where this one ends."""
+    """The first of the units that lie in a cell at a zoom; that of the next cell is its end."""
     return -(-number * TURN >> zoom + _CELL_BITS)
 
 
@@ -72,7 +72,7 @@ def cells_of(own: str) -> str:
     zooms = " UNION ALL ".join(f"SELECT {zoom} AS zoom" for zoom in ZOOMS)
     north, east = north_of("t.latitude"), east_of("t.longitude")
     return (
-        f"SELECT t.gallery, z.zoom, {cell_of(north, 'z.zoom')}, {cell_of(east, 'z.zoom')}, 1,"  # noqa: S608
+        f"SELECT t.gallery, z.zoom, {cell_of(north, 'z.zoom')}, {cell_of(east, 'z.zoom')}, 1,"
         f" {north}, {east} {own} CROSS JOIN ({zooms}) z"
         " WHERE t.latitude IS NOT NULL AND t.longitude IS NOT NULL"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, or_, select
 
 from caseframe.catalog import spread
 from caseframe.catalog.gallery import gallery_of
@@ -136,7 +136,8 @@ def _counted(connection: Connection, gallery: int, frame: _Frame) -> Part:
     """What lies in the cells, from the counts of the next finer ones."""
     kept = next(zoom for zoom in ZOOMS if zoom >= frame.zoom)
     finer = kept - frame.zoom
-    c, bits = cells.c, literal_column(str(finer))
+    c = cells.c
+    bits: ColumnElement[int] = literal_column(str(finer))
     down, across = c.down.op(">>")(bits), c.across.op(">>")(bits)
     query = select(down, across, func.sum(c.count), func.sum(c.north), func.sum(c.east)).where(
         c.gallery == gallery, c.zoom == kept, c.count > 0,

@@ -1,4 +1,4 @@
-"""Counts by day and by cell of the map, which triggers keep from here on."""
+"""Counts by day and by cell of the map, which triggers keep; tasks that are open in their order."""
 
 from __future__ import annotations
 
@@ -32,10 +32,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("gallery", "zoom", "down", "across", name=op.f("pk_cells")),
         sqlite_with_rowid=False,
     )
+    _tasks_open("state", "stage", "image_id")
     connection = op.get_bind()
     triggers.lock(connection)
     triggers.count_spread(connection)
     triggers.create_spread(connection)
+
+
+def _tasks_open(*columns: str) -> None:
+    condition = sa.text("state <> 'done'")
+    op.drop_index("ix_tasks_open", "tasks")
+    op.create_index(
+        "ix_tasks_open", "tasks", list(columns),
+        sqlite_where=condition, postgresql_where=condition,
+    )  # fmt: skip
 
 
 def downgrade() -> None:
@@ -43,3 +53,4 @@ def downgrade() -> None:
     triggers.drop_spread(op.get_bind())
     op.execute("DELETE FROM tallies WHERE topic = 'day'")
     op.drop_table("cells")
+    _tasks_open("state", "stage")

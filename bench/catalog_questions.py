@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection, true
 
@@ -116,15 +117,20 @@ def _picture() -> Iterator[Question]:
     yield Question("page", "panes of a picture", on_middle(detail.detail))
     yield Question("page", "where a picture stands", on_middle(showing.content))
     for sort in SORTS:
-        order = Sort.read(sort)
         for text in ("", "harbour", "date:2016"):
-            query = GalleryQuery(text)
-            yield Question("page", f"neighbours in [{text}] by {sort}", on_middle(
-                lambda c, job, image, query=query, order=order:
-                gallery.neighbours(c, job, image, query, order)))  # fmt: skip
-            yield Question("page", f"page around in [{text}] by {sort}", on_middle(
-                lambda c, job, image, query=query, order=order:
-                gallery.around(c, job, image, query, order)))  # fmt: skip
+            asked = GalleryQuery(text), Sort.read(sort)
+            named = f"[{text}] by {sort}"
+            yield Question("page", f"neighbours in {named}", on_middle(
+                partial(_neighbours, *asked)))  # fmt: skip
+            yield Question("page", f"page around in {named}", on_middle(partial(_around, *asked)))
+
+
+def _neighbours(query: GalleryQuery, sort: Sort, c: Connection, job: str, image: int) -> object:
+    return gallery.neighbours(c, job, image, query, sort)
+
+
+def _around(query: GalleryQuery, sort: Sort, c: Connection, job: str, image: int) -> object:
+    return gallery.around(c, job, image, query, sort)
 
 
 def _timelines() -> Iterator[Question]:

@@ -22,8 +22,9 @@ from caseframe.catalog.search.spans import BLOCK_BITS, numbers
 MOST_LOOKED_AT = 4000
 """Tiles that one part looks at, as far as those before let it guess."""
 _DOCUMENT = 2  # looking at one with its document takes so many times as long
+_WORD = 3  # and it takes so many times as long as counting what the word index gives
+_LONGEST_WINDOW = 1 << 16  # as long as all that is behind it are not few
 _GROWTH = 16
-_CHECKED = 20  # tiles that are looked at for each that is counted
 _IMAGE = (1 << IMAGE_BITS) - 1
 Key = tuple[Any, ...]
 
@@ -53,7 +54,14 @@ class Asked:
     @property
     def most(self) -> int:
         """Tiles that a window should have looked at."""
+        if self.plan.exact and not self.keys:
+            return MOST_LOOKED_AT * _WORD
         return MOST_LOOKED_AT // (_DOCUMENT if self.plan.unproven.text else 1)
+
+    @property
+    def most_left(self) -> int:
+        """How many may be left so that all at once is better than window by window."""
+        return self.most if self.keys else self.most * _WORD
 
     def over(self, query: Select[Any], unproven: Plan) -> Select[Any]:
         """The query with (all looked at, sums of those that fit, keys) by keys."""
@@ -94,11 +102,14 @@ def part(connection: Connection, gallery: int, asked: Asked, after: int | None =
 def count_fitting(
     connection: Connection, gallery: int, plan: Plan, most: int
 ) -> tuple[int, bool]:  # fmt: skip
-    """(how many tiles fit, counted up to some more than `most`; whether all were looked at)."""
+    """(how many tiles fit, whether all were looked at).
+
+    Counting ends a little above `most`, and where tiles must be looked at, when these are many.
+    """
     asked = Asked((), ("1",), plan)
     found = Part()
     for looked_at in _through(connection, gallery, asked, found, 1):
-        if _number(found) > most or looked_at > _CHECKED * most:
+        if _number(found) > most or (looked_at * _DOCUMENT > most and not plan.exact):
             break
     return _number(found), found.next is None
 
@@ -126,6 +137,9 @@ def _through(
         found.next = first - 1 if first < end else None
         yield looked_at
         length = min(length * asked.most // max(now, 1), length * _GROWTH)
+        if length > _LONGEST_WINDOW:
+            likely = looked_at * (end - first) // first
+            length = end if likely <= asked.most_left else _LONGEST_WINDOW
 
 
 def _end(connection: Connection, gallery: int) -> int:
@@ -158,10 +172,11 @@ def _window(connection: Connection, gallery: int, asked: Asked, images: range) -
     candidates = asked.plan.candidates
     if candidates is None:
         return asked.over(select(tiles.c.id).where(tiles.c.id.between(least, most)), asked.plan)
-    if connection.dialect.name == "postgresql":  # it cannot begin or end in the midst of a list
+    if connection.dialect.name == "postgresql" and len(images) <= 2 * _LONGEST_WINDOW:
+        # It cannot begin in the midst of a list; and where windows are longer, few tiles fit.
         candidates = Both((candidates, numbers(images.start, images.stop - 1)))
     ids = listed(connection, candidates, least, most).cte("found").prefix_with("MATERIALIZED")
     if asked.plan.exact and not asked.keys:
-        counted: Select[Any] = select(func.count(), func.count())
-        return counted.select_from(ids)
+        both: tuple[Any, ...] = (func.count(), func.count())
+        return select(*both).select_from(ids)
     return asked.over(select(tiles.c.id).join(ids, ids.c.id == tiles.c.id), asked.plan.unproven)

@@ -101,7 +101,9 @@ def _windows(
             ids = first_ids(connection, way.gallery, candidates, _MOST_GATHERED + 1)
             if len(ids) <= _MOST_GATHERED:
                 return found + gather(connection, way, at, rest, ids)
-        length = min(length, LONGEST_COVER.get(way.sort.key, _LONGEST_WINDOW))
+        length = min(length, _LONGEST_WINDOW)
+        if length > LONGEST_COVER.get(way.sort.key, length):
+            break
         end = _after(connection, way, at, length)
         if end is None:
             break

@@ -19,11 +19,10 @@ from caseframe.catalog.search.candidates import Both
 from caseframe.catalog.search.plan import Plan
 from caseframe.catalog.search.spans import BLOCK_BITS, numbers
 
-MOST_LOOKED_AT = 4000
+MOST_LOOKED_AT = 3000
 """Tiles that one part looks at, as far as those before let it guess."""
 _DOCUMENT = 2  # looking at one with its document takes so many times as long
-_WORD = 3  # and it takes so many times as long as counting what the word index gives
-_LONGEST_WINDOW = 1 << 16  # as long as all that is behind it are not few
+_BLOCK = 35  # and PostgreSQL leaves out so many hits while it reads the word of one more block
 _GROWTH = 16
 _IMAGE = (1 << IMAGE_BITS) - 1
 Key = tuple[Any, ...]
@@ -54,14 +53,7 @@ class Asked:
     @property
     def most(self) -> int:
         """Tiles that a window should have looked at."""
-        if self.plan.exact and not self.keys:
-            return MOST_LOOKED_AT * _WORD
         return MOST_LOOKED_AT // (_DOCUMENT if self.plan.unproven.text else 1)
-
-    @property
-    def most_left(self) -> int:
-        """How many may be left so that all at once is better than window by window."""
-        return self.most if self.keys else self.most * _WORD
 
     def over(self, query: Select[Any], unproven: Plan) -> Select[Any]:
         """The query with (all looked at, sums of those that fit, keys) by keys."""
@@ -106,10 +98,15 @@ def count_fitting(
 
     Counting ends a little above `most`, and where tiles must be looked at, when these are many.
     """
+    candidates = plan.candidates
+    if candidates is not None and plan.exact:
+        ids = listed(connection, candidates, *ids_of(gallery), most=most + 1).subquery()
+        number = connection.scalar(select(func.count()).select_from(ids)) or 0
+        return number, number <= most
     asked = Asked((), ("1",), plan)
     found = Part()
     for looked_at in _through(connection, gallery, asked, found, 1):
-        if _number(found) > most or (looked_at * _DOCUMENT > most and not plan.exact):
+        if _number(found) > most or looked_at * _DOCUMENT > most:
             break
     return _number(found), found.next is None
 
@@ -129,17 +126,16 @@ def _through(
         return
     prepare(connection)
     end = _end(connection, gallery)
-    looked_at, length = 0, asked.most
+    looked_at, length, covered = 0, asked.most, True
     while first < end:
         images = range(first, min(_whole_block(first + length), end))
-        now = _add(connection, asked, _window(connection, gallery, asked, images), found)
+        window = _window(connection, gallery, asked, images, covered=covered)
+        now = _add(connection, asked, window, found)
         first, looked_at = images.stop, looked_at + now
         found.next = first - 1 if first < end else None
         yield looked_at
         length = min(length * asked.most // max(now, 1), length * _GROWTH)
-        if length > _LONGEST_WINDOW:
-            likely = looked_at * (end - first) // first
-            length = end if likely <= asked.most_left else _LONGEST_WINDOW
+        covered = looked_at * end // first > (length >> BLOCK_BITS) * _BLOCK
 
 
 def _end(connection: Connection, gallery: int) -> int:
@@ -166,17 +162,16 @@ def _add(connection: Connection, asked: Asked, query: Select[Any], found: Part) 
     return looked_at
 
 
-def _window(connection: Connection, gallery: int, asked: Asked, images: range) -> Select[Any]:
+def _window(
+    connection: Connection, gallery: int, asked: Asked, images: range, *, covered: bool
+) -> Select[Any]:
     head = gallery << IMAGE_BITS
     least, most = head + images.start, head + images.stop - 1
     candidates = asked.plan.candidates
     if candidates is None:
         return asked.over(select(tiles.c.id).where(tiles.c.id.between(least, most)), asked.plan)
-    if connection.dialect.name == "postgresql" and len(images) <= 2 * _LONGEST_WINDOW:
-        # It cannot begin in the midst of a list; and where windows are longer, few tiles fit.
+    if covered and connection.dialect.name == "postgresql":
+        # It cannot begin in the midst of a list; SQLite can.
         candidates = Both((candidates, numbers(images.start, images.stop - 1)))
     ids = listed(connection, candidates, least, most).cte("found").prefix_with("MATERIALIZED")
-    if asked.plan.exact and not asked.keys:
-        both: tuple[Any, ...] = (func.count(), func.count())
-        return select(*both).select_from(ids)
     return asked.over(select(tiles.c.id).join(ids, ids.c.id == tiles.c.id), asked.plan.unproven)

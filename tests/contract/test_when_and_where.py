@@ -132,7 +132,7 @@ def test_the_map_counts_what_the_gallery_shows(
     del most
     with catalog.read() as connection:
         for area in AREAS:
-            for zoom in (0, 1, 5, 9, 20):
+            for zoom in (1, 12):
                 found, counted = _clusters(connection, job, GalleryQuery(query), area, zoom)
                 shown = _shown(connection, job, GalleryQuery(query, area=counted))
                 assert sum(count for count, _, _ in found.values()) == len(shown)

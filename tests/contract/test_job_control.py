@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests import makers
-from tests.support.jobs import WAIT, job_server
+from tests.support.jobs import WAIT, Parts, job_server
 from tests.support.people import Town
 
 from caseframe.catalog import jobs
@@ -96,7 +96,7 @@ def yard(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Iterato
 @contextmanager
 def remote(catalog: Catalog, manager: JobManager, folder: Path) -> Iterator[RemoteJobs]:
     town = Town(catalog)
-    parts = Parts(catalog, town, manager)
+    parts = Parts(town, manager)
     mint = town.local.mint
     with (
         closing(town),
@@ -105,19 +105,6 @@ def remote(catalog: Catalog, manager: JobManager, folder: Path) -> Iterator[Remo
     ):
         made.check()
         yield made
-
-
-@dataclass
-class Parts:
-    """What the service stands on."""
-
-    catalog: Catalog
-    town: Town
-    manager: JobManager
-
-    @property
-    def accounts(self) -> object:
-        return self.town.accounts
 
 
 def test_a_job_is_done(yard: Yard) -> None:

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from tests.support import postgresql
 from tests.support.cli import run
-from tests.support.jobs import WAIT, job_server
+from tests.support.jobs import WAIT, Parts, job_server
 from tests.support.people import HERE, PASSWORD, SECRET, Town
 from tests.support.web import clean_settings, running_web
 
@@ -81,15 +81,6 @@ class Arrangement:
         new = NewAccount("Ada", "Root", "ada@example.org", PASSWORD)
         tokens = self.town.local.create_first_administrator(key, new, HERE)
         self.client.headers["authorization"] = f"Bearer {tokens.access}"
-
-
-class Parts:
-    """What the job manager's service stands on."""
-
-    def __init__(self, town: Town, manager: JobManager) -> None:
-        self.catalog = town.catalog
-        self.accounts = town.local
-        self.manager = manager
 
 
 @pytest.fixture

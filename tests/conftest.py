@@ -23,7 +23,7 @@ from caseframe.stages.stage import StageContext
 
 if TYPE_CHECKING:  # the fixtures of the web import it themselves: most tests do without
     from playwright.sync_api import Browser, Page
-    from tests.support.web import WebServer
+    from tests.support.web import FreshWeb, WebServer
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -138,7 +138,7 @@ def scanned(web: WebServer) -> str:
 
 
 @pytest.fixture
-def fresh_web(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[Callable[..., WebServer]]:
+def fresh_web(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[FreshWeb]:
     """Start a server of one's own with settings: `fresh_web(sign_up="open")`."""
     from tests.support.services import chosen  # noqa: PLC0415
     from tests.support.web import web_server  # noqa: PLC0415

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from tests import makers
-from tests.support.jobs import WAIT, Parts, job_server
+from tests.support.jobs import Parts, job_server
 from tests.support.people import Town
+from tests.support.waiting import eventually
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_sqlite
@@ -57,13 +58,6 @@ class Yard:
     def state(self, job_id: str) -> JobState:
         with self.catalog.read() as connection:
             return jobs.get_job(connection, job_id).state
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + WAIT
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(params=["in process", "over gRPC"])

@@ -19,7 +19,7 @@ from caseframe.jobmanager import jobmanager_pb2 as pb
 from caseframe.jobmanager import protocol
 from caseframe.tls import TlsFiles, client_credentials
 
-__all__ = ["AsyncJobsClient", "TlsFiles", "channel_options"]
+__all__ = ["AsyncJobsClient", "channel_options"]
 
 _METHOD = f"/{protocol.CONTROLLER}/{protocol.GET_DATA}"
 _FIRST_PAUSE = 0.1

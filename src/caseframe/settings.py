@@ -83,6 +83,11 @@ class Settings(ServiceSettings):
         description="How long to wait for a catalog that another process holds, or for a database "
         "server that is away, in seconds.",
     )  # fmt: skip
+    web_busy_seconds: float = Field(
+        2.0, gt=0,
+        description="The same for a request to the server over a SQLite catalog: after so many "
+        "seconds it is answered with 503.",
+    )  # fmt: skip
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("caseframe")),
         description="Folder for what is made once from installed packages, such as face models.",

@@ -56,21 +56,28 @@ def web_services(case: Case, sources: Path, public_url: str) -> Iterator[Service
     """All that the web needs, started; ended in the other order when the block ends."""
     settings = case.settings
     registry = registry_for(settings)
+    # People who wait do not wait as long as jobs; and a thread that waits serves nobody else.
+    catalog = case.catalog.waiting(_web_seconds(case))
     with ExitStack() as stack:
         address = settings.vision_address or stack.enter_context(_own_vision(settings))
         client = stack.enter_context(vision_at(address, settings))
         accounts = stack.enter_context(
-            closing(local_accounts(case.catalog, case.folder, settings, public_url))
+            closing(local_accounts(catalog, case.folder, settings, public_url))
         )
         # Jobs share the vision process with visitors: one model in memory is enough.
         shared = settings.model_copy(update={"vision_address": address})
-        manager = JobManager(case.catalog, registry, partial(stage_runner, shared))
-        behind = Behind(case.catalog, accounts, accounts.mint, manager, client, lambda: None)
+        manager = JobManager(catalog, registry, partial(stage_runner, shared), at_work=case.catalog)
+        behind = Behind(catalog, accounts, accounts.mint, manager, client, lambda: None)
         options = web_options(settings, case.folder, sources, public_url, registry)
         services = stack.enter_context(plugged(behind, settings, options, registry))
         manager.start()
         stack.callback(manager.close)
         yield services
+
+
+def _web_seconds(case: Case) -> float:
+    sqlite = case.catalog.dialect == "sqlite"
+    return case.settings.web_busy_seconds if sqlite else case.settings.busy_seconds
 
 
 @contextmanager

@@ -36,8 +36,8 @@ class StageOut(BaseModel):
 
 
 @router.get("/health")
-def health() -> Health:
-    """Say that the process answers."""
+async def health() -> Health:
+    """Say that the process answers."""  # a coroutine, so that it waits for no thread
     return Health()
 
 

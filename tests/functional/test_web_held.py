@@ -105,17 +105,16 @@ def test_readers_do_not_stand_in_line_behind_writers(
         job = web.job(owner, "Office")
         client, reader = _roomy(web, owner), web.client(owner)
         expired = [web.sign_in(owner).tokens.refresh for _ in range(10)]
-        with ThreadPoolExecutor(WRITERS + 50) as pool:
-            with held(web.case):
-                patient = [pool.submit(_rename, client) for _ in range(20)]
-                patient += [pool.submit(client.post, f"/api/v1/jobs/{job}/start") for _ in range(4)]
-                _until(web.services.catalog._line.locked)  # type: ignore[union-attr]
-                more = [pool.submit(_rename, client) for _ in range(WRITERS - 24)]
-                browsers = [pool.submit(_come_back, web, token) for token in expired]
-                for _ in range(20):
-                    _look_around(reader)
-                    assert len(reader.get("/api/v1/jobs").json()) == 1
-                assert not any(one.done() for one in patient)
+        with ThreadPoolExecutor(WRITERS + 50) as pool, held(web.case):
+            patient = [pool.submit(_rename, client) for _ in range(20)]
+            patient += [pool.submit(client.post, f"/api/v1/jobs/{job}/start") for _ in range(4)]
+            _until(web.services.catalog._line.locked)  # type: ignore[union-attr]
+            more = [pool.submit(_rename, client) for _ in range(WRITERS - 24)]
+            browsers = [pool.submit(_come_back, web, token) for token in expired]
+            for _ in range(20):
+                _look_around(reader)
+                assert len(reader.get("/api/v1/jobs").json()) == 1
+            assert not any(one.done() for one in patient)
         assert {one.result().status_code for one in patient} <= {200, 202}
         assert {one.result().status_code for one in more} <= {200, 503}
         assert {one.result() for one in browsers} == {200}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from caseframe.accounts.accounts import Accounts
 from caseframe.accounts.oauth import Providers
+from caseframe.accounts.secret import scrape_token
 from caseframe.accounts.sharing import Sharing
 from caseframe.accounts.tokens import TokenMint
 from caseframe.catalog.database import Catalog
@@ -55,6 +56,8 @@ class Behind:
 def web_services(case: Case, sources: Path, public_url: str) -> Iterator[Services]:
     """All that the web needs, started; ended in the other order when the block ends."""
     settings = case.settings
+    if settings.vision_address is None:
+        fetch_missing(settings)  # before anybody asks which models there are
     registry = registry_for(settings)
     # People who wait do not wait as long as jobs; and a thread that waits serves nobody else.
     catalog = case.catalog.waiting(_web_seconds(case))
@@ -115,7 +118,6 @@ def vision_at(address: str, settings: Settings) -> VisionClient:
 
 @contextmanager
 def _own_vision(settings: Settings) -> Iterator[str]:
-    fetch_missing(settings)
     with EmbeddedVision(settings.environment()) as embedded:
         embedded.start()
         yield embedded.address
@@ -150,7 +152,7 @@ def web_options(
 ) -> WebOptions:
     """How the web behaves, by the settings; `folder` is the case, `counts` where calls are counted.
 
-    Raises UsageError for a proxy that is no network.
+    Raises UsageError for a proxy that is no network, and for a token that anybody could guess.
     """
     captions = next((a for a in registry.stages if a.stage.name == "caption"), None)
     model = settings.describe_with
@@ -174,4 +176,5 @@ def web_options(
         default_model=model,
         outbox=(folder / "outbox").absolute() if settings.smtp_host is None else None,
         tile_url=settings.tile_url,
+        metrics_token=scrape_token(settings.metrics_token, settings.metrics_token_file),
     )

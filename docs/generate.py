@@ -133,7 +133,8 @@ def metrics() -> str:
         "Every service answers `/metrics` at its health door, the gateway at its own port (with\n"
         "the token of an administrator, or the one of the setting `metrics_token`, as does\n"
         "`caseframe serve`: see [Watching](deploy.md#watching)). Counters end in `_total` there,\n"
-        "histograms in `_bucket`, `_sum` and `_count`.\n\n" + _table(("Metric", "Kind", "Service", "What it says"), rows)
+        "histograms in `_bucket`, `_sum` and `_count`.\n\n"
+        + _table(("Metric", "Kind", "Service", "What it says"), rows)
     )
 
 

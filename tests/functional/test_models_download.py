@@ -80,7 +80,7 @@ def test_describe_goes_on_with_facts_where_no_model_was_named(
     assert "[facts]" in done.out
     (warning,) = [line for line in done.err.splitlines() if "FACTS" in line]
     assert warning.startswith("caseframe: ")
-    assert nowhere in warning
+    assert nowhere in done.err
     assert "Traceback" not in done.err
     named = cli("describe", picture, "--model", "BLIP", **given(nowhere))
     assert (named.status, named.out) == (1, "")

@@ -131,8 +131,10 @@ def metrics() -> str:
     return (
         f"# Metrics\n\n{_MADE}\n"
         "Every service answers `/metrics` at its health door, the gateway at its own port (with\n"
-        "the token of an administrator). Counters end in `_total` there, histograms in `_bucket`,\n"
-        "`_sum` and `_count`.\n\n" + _table(("Metric", "Kind", "Service", "What it says"), rows)
+        "the token of an administrator, or the one of the setting `metrics_token`, as does\n"
+        "`caseframe serve`: see [Watching](deploy.md#watching)). Counters end in `_total` there,\n"
+        "histograms in `_bucket`, `_sum` and `_count`.\n\n"
+        + _table(("Metric", "Kind", "Service", "What it says"), rows)
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_core import to_json
 from pydantic_settings import (
     BaseSettings,
@@ -23,6 +24,7 @@ from caseframe.domain.access import Role
 from caseframe.domain.errors import UsageError
 from caseframe.domain.people import SignUpPolicy
 from caseframe.domain.providers import Provider
+from caseframe.domain.tiles import tile_template
 from caseframe.service_settings import ServiceSettings
 
 CONFIG_FILE = "caseframe.toml"
@@ -83,6 +85,11 @@ class Settings(ServiceSettings):
         description="How long to wait for a catalog that another process holds, or for a database "
         "server that is away, in seconds.",
     )  # fmt: skip
+    web_busy_seconds: float = Field(
+        2.0, gt=0,
+        description="The same for a request to the server over a SQLite catalog: after so many "
+        "seconds it is answered with 503.",
+    )  # fmt: skip
     cache_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("caseframe")),
         description="Folder for what is made once from installed packages, such as face models.",
@@ -97,8 +104,9 @@ class Settings(ServiceSettings):
     )  # fmt: skip
     models_download: bool = Field(
         False,
-        description="Let describe and serve-vision download a missing model; otherwise only "
-        "`caseframe models pull` does.",
+        description="Let describe, serve, serve-vision and service vision download a missing model "
+        "when they start; otherwise only `caseframe models pull` does. Where that fails they go on "
+        "with FACTS, unless describe_with names a model.",
     )
     describe_with: str = Field(
         "auto", pattern="^(auto|BLIP|BLIP_QUANTIZED|FACTS)$",
@@ -216,12 +224,18 @@ class Settings(ServiceSettings):
     anonymous_calls: int = Field(
         3, ge=0, description="Descriptions an hour for each address without an account."
     )
-    tile_url: str | None = Field(
+    tile_url: Annotated[str, AfterValidator(tile_template)] | None = Field(
         None,
         description="Template of a tile server for maps, such as "
         "https://tiles.example.org/{z}/{x}/{y}.png; then the places that people look at leave "
         "this machine. Without it maps come from the bundled outlines.",
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Token of at least 32 characters with which Prometheus may ask serve and the "
+        "gateway for /metrics; without one only administrators may.",
+    )
+    metrics_token_file: Path | None = Field(None, description="File that holds metrics_token.")
     log_level: str = Field(
         "warning", pattern="(?i)^(debug|info|warning|error)$",
         description="Least level of log lines on standard error: debug, info, warning or error.",

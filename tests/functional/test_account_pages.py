@@ -300,7 +300,7 @@ def test_a_session_that_cannot_be_renewed_loses_its_cookies(web: WebServer) -> N
 
 def test_a_busy_catalog_ends_no_session(fresh_web: FreshWeb) -> None:
     """R11: the renewal waits for the lock, says so when that takes too long, and works later."""
-    web = fresh_web(busy_seconds=0.2)
+    web = fresh_web(web_busy_seconds=0.2)
     asks = _short(web)
     with closing(sqlite3.connect(web.case / "catalog.sqlite")) as other:
         other.execute("begin immediate")

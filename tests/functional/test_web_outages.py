@@ -29,7 +29,7 @@ def write_lock(web: WebServer) -> Iterator[None]:
 def hurried(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[WebServer]:
     """A server that waits only a moment for its catalog."""
     with web_server(
-        tmp_path / "case", pictures, cache, busy_seconds=0.3, access_token_minutes=1
+        tmp_path / "case", pictures, cache, web_busy_seconds=0.3, access_token_minutes=1
     ) as web:
         yield web
 
@@ -92,8 +92,8 @@ def test_a_browser_keeps_its_session_over_an_outage(hurried: WebServer) -> None:
 
 
 def test_a_long_lock_is_waited_for(tmp_path: Path, pictures: Path, cache: Path) -> None:
-    """Within busy_seconds nobody notices more than a delay."""
-    with web_server(tmp_path / "case", pictures, cache, busy_seconds=60) as web:
+    """Within web_busy_seconds nobody notices more than a delay."""
+    with web_server(tmp_path / "case", pictures, cache, web_busy_seconds=60) as web:
         owner = web.account("examiner")
         client = web.client(owner)
         found: list[int] = []

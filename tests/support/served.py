@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from tests.support.cli import command, ending, environment
@@ -36,12 +37,14 @@ class Served:
 
 
 @contextmanager
-def served(case: Path, sources: Path, cache: Path, **settings: str) -> Iterator[Served]:
+def served(
+    case: Path, sources: Path, cache: Path, *, stderr: Any = subprocess.DEVNULL, **settings: str
+) -> Iterator[Served]:
     """A server over the case, stopped as Ctrl-C stops it."""
     chosen = {"CASEFRAME_DESCRIBE_WITH": "FACTS", **settings}
     words = command("serve", "--case", case, "--sources", sources, "--port", "0")
     process = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=sources,
+        words, stdout=subprocess.PIPE, stderr=stderr, text=True, cwd=sources,
         env=environment(cache, PYTHONUNBUFFERED="1", **chosen),
     )  # fmt: skip
     with ending(process):

@@ -59,13 +59,25 @@ def given_secret(secret: SecretStr | None, file: Path | None) -> SecretStr:
         raise UsageError(f"token_secret_file {file} cannot be read: {error.strerror}") from error
 
 
-def checked(text: str) -> SecretStr:
+def scrape_token(token: SecretStr | None, file: Path | None) -> SecretStr | None:
+    """The token for /metrics that the settings give, None without one. Raises UsageError."""
+    if token is not None:
+        return checked(token.get_secret_value(), "metrics_token")
+    if file is None:
+        return None
+    try:
+        return checked(file.read_text("ascii", "replace"), "metrics_token")
+    except OSError as error:
+        raise UsageError(f"metrics_token_file {file} cannot be read: {error.strerror}") from error
+
+
+def checked(text: str, what: str = "the token secret") -> SecretStr:
     """The secret, if it is one. Raises UsageError for short, sample and patterned ones."""
     text = text.strip()
     if len(text.encode()) < _LEAST:
-        raise UsageError(f"the token secret is shorter than {_LEAST} characters; {_HOW}")
+        raise UsageError(f"{what} is shorter than {_LEAST} characters; {_HOW}")
     if any(word in text.lower() for word in _SAMPLES) or _patterned(text):
-        raise UsageError(f"the token secret looks like a sample, which anybody can know; {_HOW}")
+        raise UsageError(f"{what} looks like a sample, which anybody can know; {_HOW}")
     return SecretStr(text)
 
 

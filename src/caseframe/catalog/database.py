@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import time
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from functools import cache
 from importlib import import_module
@@ -22,10 +22,10 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import QueuePool
 
-from caseframe import logs
 from caseframe.catalog import triggers  # noqa: F401 - they come with the tables
 from caseframe.catalog.account_tables import metadata  # all tables, not only those of pictures
-from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy
+from caseframe.catalog.patience import STEP_SECONDS, Patience
+from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy, CatalogFull
 from caseframe.domain.text import one_line
 
 T = TypeVar("T")
@@ -36,11 +36,29 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 class Catalog:
     """An open catalog. Errors of the database come out as CaseError with what to do about them."""
 
-    def __init__(self, engine: Engine, shown: str, busy_seconds: float) -> None:
+    def __init__(
+        self, engine: Engine, shown: str, patience: Patience, line: threading.Lock | None = None
+    ) -> None:
         self._engine = engine
         self._shown = shown
         self._reading = engine.execution_options(reading=True)
-        self._busy_seconds = busy_seconds
+        self._patience = patience
+        # SQLite has one writer at a time. Those of this process stand in line before they take a
+        # connection: readers find one free however many wait.
+        self._line = line or (threading.Lock() if self.dialect == "sqlite" else None)
+
+    def waiting(
+        self, seconds: float | None = None, stop: Callable[[], bool] | None = None
+    ) -> Catalog:
+        """The same open catalog for somebody who waits so long for it, or until `stop` says so."""
+        mine = self._patience
+        patience = Patience(mine.seconds if seconds is None else seconds, stop or mine.stop)
+        return Catalog(self._engine, self._shown, patience, self._line)
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long who writes waits for others."""
+        return self._patience.seconds
 
     @property
     def dialect(self) -> str:
@@ -55,9 +73,13 @@ class Catalog:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A transaction: committed at the end of the block, rolled back when it raises."""
-        with self._translated(), self._engine.begin() as connection:
-            yield connection
+        """A transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises CatalogBusy when others write for `busy_seconds`, Stopped.
+        """
+        until = self._patience.until()
+        with self._translated(), self._turn(until), ExitStack() as stack:
+            yield self._unlocked(lambda: stack.enter_context(self._engine.begin()), until)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -66,21 +88,40 @@ class Catalog:
             yield connection
 
     def patiently(self, work: Callable[[], T]) -> T:
-        """Do `work`, again and again while the database server is away, for `busy_seconds`.
+        """Do `work`, again and again while the database is away or held, for `busy_seconds`.
 
         It must be whole transactions: what was begun when the server went was rolled back.
         """
-        until = time.monotonic() + self._busy_seconds
-        pause = 0.1
-        while True:
+        return self._patience.again(work)
+
+    @contextmanager
+    def _turn(self, until: float) -> Iterator[None]:
+        """Be the only writer of this process, where the database has but one."""
+        if self._line is None:
+            yield
+            return
+        if not self._patience.take(self._line, until):
+            raise self._held()
+        try:
+            yield
+        finally:
+            self._line.release()
+
+    def _unlocked(self, work: Callable[[], T], until: float) -> T:
+        """Do `work`, again while another process holds the file; it begins a transaction."""
+        for _ in self._patience.steps(until):
             try:
                 return work()
-            except CatalogAway as error:
-                if time.monotonic() + pause > until:
+            except OperationalError as error:
+                if not _says_locked(error):
                     raise
-                logs.warn(__name__, "catalog.away", reason=str(error), again_in=pause)
-            time.sleep(pause)
-            pause = min(pause * 2, 5.0)
+        raise self._held()
+
+    def _held(self) -> CatalogBusy:
+        return CatalogBusy(
+            f"another process holds the catalog {self._shown}; run the same command again "
+            "when it has ended (setting busy_seconds)"
+        )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -96,13 +137,10 @@ class Catalog:
 
     def _explain(self, error: OperationalError | InterfaceError) -> CaseError:
         said = one_line(str(error.orig))
-        if "locked" in said:
-            return CatalogBusy(
-                f"another process holds the catalog {self._shown}; run the same command again "
-                "when it has ended (setting busy_seconds)"
-            )
+        if _says_locked(error):
+            return self._held()
         if "disk is full" in said or "No space left" in said or "could not extend" in said:
-            return CaseError(
+            return CatalogFull(
                 f"no room left for the catalog {self._shown}; free some and run the same "
                 "command again, it goes on where it stopped"
             )
@@ -119,13 +157,20 @@ class Catalog:
         self._engine.dispose()
 
 
-def open_sqlite(file: Path, *, busy_seconds: float = 120.0) -> Catalog:
-    """The catalog in `file`, made or migrated where needed. Raises CaseError."""
+def _says_locked(error: OperationalError | InterfaceError) -> bool:
+    return "locked" in str(error.orig)
+
+
+def open_sqlite(
+    file: Path, *, busy_seconds: float = 120.0, stop: Callable[[], bool] | None = None
+) -> Catalog:
+    """The catalog in `file`, made or migrated where needed. Raises CaseError, Stopped."""
     url = f"sqlite:///{file}"
-    engine = create_engine(url, connect_args={"timeout": busy_seconds})
+    patience = Patience(busy_seconds, stop or (lambda: False))
+    engine = create_engine(url, connect_args={"timeout": min(STEP_SECONDS, busy_seconds)})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return _migrated(Catalog(engine, str(file), busy_seconds))
+    return _migrated(Catalog(engine, str(file), patience))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -161,13 +206,16 @@ def open_postgresql(url: str, *, busy_seconds: float = 120.0) -> Catalog:
         parsed = parsed.set(drivername="postgresql+psycopg")
     engine = create_engine(parsed, pool_pre_ping=True)
     shown = parsed.render_as_string(hide_password=True)
-    return _migrated(Catalog(engine, shown, busy_seconds))
+    return _migrated(Catalog(engine, shown, Patience(busy_seconds)))
 
 
 def _migrated(catalog: Catalog) -> Catalog:
     """Bring the schema up to date; a catalog that cannot be used is closed again."""
     try:
-        _migrate(catalog)
+        if catalog.dialect == "sqlite":  # another program may be making it, or folding its log
+            catalog.patiently(lambda: _migrate(catalog))
+        else:
+            _migrate(catalog)
     except BaseException:
         catalog.close()
         raise

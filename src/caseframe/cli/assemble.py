@@ -59,8 +59,17 @@ def settings_for(**given: object) -> Settings:
 
 
 @contextmanager
-def open_case(folder: Path, settings: Settings, *, create: bool = False) -> Iterator[Case]:
-    """Open the case in `folder`. Raises CaseError when there is none or it cannot be used."""
+def open_case(
+    folder: Path,
+    settings: Settings,
+    *,
+    create: bool = False,
+    stop: Callable[[], bool] | None = None,
+) -> Iterator[Case]:
+    """Open the case in `folder`; `stop` says when not to wait for others any longer.
+
+    Raises CaseError when there is none or it cannot be used, Stopped.
+    """
     if create:
         _make_folder(folder)
     elif settings.catalog_url is None and not (folder / CATALOG_FILE).exists():
@@ -69,9 +78,9 @@ def open_case(folder: Path, settings: Settings, *, create: bool = False) -> Iter
     if settings.catalog_url is not None:
         catalog = open_postgresql(settings.catalog_url, busy_seconds=settings.busy_seconds)
     else:
-        catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=settings.busy_seconds)
+        catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=settings.busy_seconds, stop=stop)
     try:
-        yield Case(folder, settings, catalog)
+        yield Case(folder, settings, catalog.waiting(stop=stop))
     finally:
         catalog.close()
 

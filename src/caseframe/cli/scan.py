@@ -82,7 +82,7 @@ def scan(
     new = not (case / CATALOG_FILE).exists()
     with (
         stoppable() as stop,
-        open_case(case, settings, create=True) as opened,
+        open_case(case, settings, create=True, stop=stop) as opened,
         stage_runner(settings, chosen, stop, at_once=new) as runner,
     ):
         job = _job_for(opened, folder, chosen)
@@ -126,7 +126,7 @@ def rerun(
     if found.reason is not None:
         raise CaseframeError(f"the stage {stage} cannot run here: {found.reason}")
     selected = conditions(where or [], stage)
-    with stoppable() as stop, open_case(case, settings) as opened:
+    with stoppable() as stop, open_case(case, settings, stop=stop) as opened:
         job = opened.job(optional_source(source))
         check_source(job.source)
         with opened.catalog.begin() as connection:

@@ -56,7 +56,7 @@ def serve(
         open_case(case, settings, create=True) as opened,
         web_services(opened, root, public) as services,
     ):
-        key = services.accounts.first_key()
+        key = opened.catalog.patiently(services.accounts.first_key)
         typer.echo(f"Caseframe is at {public} (Ctrl-C stops it)")
         if key is not None:
             typer.echo("Nobody can sign in yet. Make the administrator with this link, good once:")

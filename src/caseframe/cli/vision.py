@@ -72,11 +72,21 @@ def _blip(settings: Settings, name: str) -> Describer | ModelUnavailable:
 def fetch_missing(settings: Settings) -> None:
     """Download the model that is wanted and missing, where the settings allow it.
 
-    Raises CaseframeError when that fails.
+    When that fails there is a warning, as FACTS needs no model. Raises CaseframeError where one was
+    asked for by name.
     """
     wanted = settings.describe_with in {AUTO, *BLIP} and settings.models_download
     if not wanted or missing(settings.models_dir, settings.blip_model) is None:
         return
+    try:
+        _fetch(settings)
+    except CaseframeError as error:
+        if settings.describe_with != AUTO:
+            raise
+        typer.echo(f"caseframe: {error}; going on without it, with FACTS", err=True)
+
+
+def _fetch(settings: Settings) -> None:
     name = settings.blip_model or BLIP_BASE.name
     typer.echo(f"caseframe: downloading {name} from {settings.models_url}", err=True)
     ModelStore(settings.models_dir).pull(name, DownloadOptions(url=settings.models_url))

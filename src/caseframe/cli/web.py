@@ -11,6 +11,7 @@ from pathlib import Path
 
 from caseframe.accounts.accounts import Accounts
 from caseframe.accounts.oauth import Providers
+from caseframe.accounts.secret import scrape_token
 from caseframe.accounts.sharing import Sharing
 from caseframe.accounts.tokens import TokenMint
 from caseframe.catalog.database import Catalog
@@ -55,22 +56,31 @@ class Behind:
 def web_services(case: Case, sources: Path, public_url: str) -> Iterator[Services]:
     """All that the web needs, started; ended in the other order when the block ends."""
     settings = case.settings
+    if settings.vision_address is None:
+        fetch_missing(settings)  # before anybody asks which models there are
     registry = registry_for(settings)
+    # People who wait do not wait as long as jobs; and a thread that waits serves nobody else.
+    catalog = case.catalog.waiting(_web_seconds(case))
     with ExitStack() as stack:
         address = settings.vision_address or stack.enter_context(_own_vision(settings))
         client = stack.enter_context(vision_at(address, settings))
         accounts = stack.enter_context(
-            closing(local_accounts(case.catalog, case.folder, settings, public_url))
+            closing(local_accounts(catalog, case.folder, settings, public_url))
         )
         # Jobs share the vision process with visitors: one model in memory is enough.
         shared = settings.model_copy(update={"vision_address": address})
-        manager = JobManager(case.catalog, registry, partial(stage_runner, shared))
-        behind = Behind(case.catalog, accounts, accounts.mint, manager, client, lambda: None)
+        manager = JobManager(catalog, registry, partial(stage_runner, shared), at_work=case.catalog)
+        behind = Behind(catalog, accounts, accounts.mint, manager, client, lambda: None)
         options = web_options(settings, case.folder, sources, public_url, registry)
         services = stack.enter_context(plugged(behind, settings, options, registry))
         manager.start()
         stack.callback(manager.close)
         yield services
+
+
+def _web_seconds(case: Case) -> float:
+    sqlite = case.catalog.dialect == "sqlite"
+    return case.settings.web_busy_seconds if sqlite else case.settings.busy_seconds
 
 
 @contextmanager
@@ -108,7 +118,6 @@ def vision_at(address: str, settings: Settings) -> VisionClient:
 
 @contextmanager
 def _own_vision(settings: Settings) -> Iterator[str]:
-    fetch_missing(settings)
     with EmbeddedVision(settings.environment()) as embedded:
         embedded.start()
         yield embedded.address
@@ -143,7 +152,7 @@ def web_options(
 ) -> WebOptions:
     """How the web behaves, by the settings; `folder` is the case, `counts` where calls are counted.
 
-    Raises UsageError for a proxy that is no network.
+    Raises UsageError for a proxy that is no network, and for a token that anybody could guess.
     """
     captions = next((a for a in registry.stages if a.stage.name == "caption"), None)
     model = settings.describe_with
@@ -167,4 +176,5 @@ def web_options(
         default_model=model,
         outbox=(folder / "outbox").absolute() if settings.smtp_host is None else None,
         tile_url=settings.tile_url,
+        metrics_token=scrape_token(settings.metrics_token, settings.metrics_token_file),
     )

@@ -5,7 +5,9 @@ CaseframeError
 ├── SourceError           the folder of pictures cannot be used
 ├── CaseError             the case folder or its catalog cannot be used
 │   ├── CatalogBusy       another process holds the catalog longer than we wait
+│   ├── CatalogFull       the disk of the catalog is full
 │   └── CatalogAway       the database server does not answer; it may come back
+├── NoRoom                the disk for temporary files is full
 ├── Stopped               somebody asked for an end; what was done is kept
 ├── NotFound              no picture, job or stage goes by that name
 ├── StageError            a stage met a picture that is its own but broken
@@ -26,12 +28,18 @@ CaseframeError
 ├── AccessError           somebody may not do this; its tree stands in access.py
 └── ReadError             the bytes of a file cannot be had
 
-Messages are one line and say what to do about it.
+Messages are one line and say what to do about it. They are for whoever runs the command; where the
+one who reads them may be anybody, `public` has words that name no place on this machine.
 """
 
 
 class CaseframeError(Exception):
     """Base of all errors raised on purpose; `str()` is fit to show to a person."""
+
+    @property
+    def public(self) -> str:
+        """What people who only use the server may read of it."""
+        return str(self)
 
 
 class UsageError(CaseframeError):
@@ -45,13 +53,46 @@ class SourceError(CaseframeError):
 class CaseError(CaseframeError):
     """The case folder or its catalog cannot be opened or written."""
 
+    @property
+    def public(self) -> str:
+        """Neither the folder nor what to type on the server."""
+        return "the case cannot be used now; the server's log says why"
+
 
 class CatalogBusy(CaseError):
     """Another process held the catalog's write lock for longer than the time limit."""
 
+    @property
+    def public(self) -> str:
+        """What to do."""
+        return "somebody else is changing this case; nothing was done, try again in a moment"
+
+
+class CatalogFull(CaseError):
+    """There is no room left on the disk that holds the catalog."""
+
+    @property
+    def public(self) -> str:
+        """Who can do something about it."""
+        return "the server's disk is full and nothing was stored; tell its administrator"
+
 
 class CatalogAway(CaseError):
     """The database server does not answer now."""
+
+    @property
+    def public(self) -> str:
+        """What to do."""
+        return "the catalog does not answer; nothing was done, try again in a moment"
+
+
+class NoRoom(CaseframeError):
+    """There is no room left on the disk for temporary files."""
+
+    @property
+    def public(self) -> str:
+        """Who can do something about it."""
+        return "the server has no room left for what you sent; tell its administrator"
 
 
 class Stopped(CaseframeError):

@@ -135,7 +135,7 @@ class JobRun:
         except CaseframeError as error:
             # When the catalog itself is what failed, its own error is the one worth seeing.
             with suppress(CaseframeError):
-                self._end(job_id, JobState.FAILED, str(error))
+                self._end(job_id, JobState.FAILED, error.public)
             raise
         except BaseException:
             with suppress(CaseframeError):

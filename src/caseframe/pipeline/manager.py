@@ -8,8 +8,8 @@ running or queued, and `start` takes those up again.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -19,7 +19,14 @@ from structlog.contextvars import bound_contextvars, get_contextvars
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog
 from caseframe.domain.correlation import LOGGED, new_id
-from caseframe.domain.errors import CaseframeError, CatalogAway, Stopped, UsageError
+from caseframe.domain.errors import (
+    CaseframeError,
+    CatalogAway,
+    CatalogBusy,
+    CatalogFull,
+    Stopped,
+    UsageError,
+)
 from caseframe.domain.work import JobState
 from caseframe.pipeline.jobs import JobRun, Queued
 from caseframe.pipeline.progress import Progress
@@ -66,12 +73,18 @@ class JobManager:
         registry: Registry,
         open_runner: OpenRunner,
         open_queued: OpenQueued = lambda _stages, _progress, _stop: None,
+        at_work: Catalog | None = None,
     ) -> None:
+        """`at_work` is the catalog for jobs, where they wait longer for it than who asks here."""
         self._catalog = catalog
+        self._at_work = at_work or catalog
         self._registry = registry
         self._open_runner = open_runner
         self._open_queued = open_queued
         self._lock = threading.Condition()
+        # Changes of the queue go one by one and may wait for the catalog; who only looks at the
+        # queue never waits for them.
+        self._changing = threading.Lock()
         self._queue: list[_Ticket] = []
         self._running: _Ticket | None = None
         self._closing = False
@@ -79,11 +92,11 @@ class JobManager:
 
     def start(self) -> None:
         """Begin, with the jobs that were at work or waiting when the last server ended."""
-        self._catalog.patiently(self._take_up)
+        self._at_work.patiently(self._take_up)
         self._thread.start()
 
     def _take_up(self) -> None:
-        with self._catalog.read() as connection:
+        with self._at_work.read() as connection:
             left = [job for job in jobs.list_jobs(connection) if job.state in ACTIVE]
         for job in sorted(left, key=lambda j: (j.state != JobState.RUNNING, j.created_at)):
             self.submit(job.id)
@@ -93,32 +106,48 @@ class JobManager:
 
         `walk` looks for new and changed files; without it only work that is due is done.
         """
-        with self._lock:
+        with self._change():
             if self._find(job_id) is not None:
                 return
             with self._catalog.begin() as connection:
                 jobs.queue_job(connection, job_id)
-            self._queue.append(_Ticket(job_id, walk, rehash))
-            self._lock.notify_all()
+            with self._lock:
+                self._queue.append(_Ticket(job_id, walk, rehash))
+                self._lock.notify_all()
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """Be the only one who changes the queue. Raises CatalogBusy after the catalog's time."""
+        if not self._changing.acquire(timeout=self._catalog.busy_seconds):
+            raise CatalogBusy("others wait for the catalog too; try again in a moment")
+        try:
+            yield
+        finally:
+            self._changing.release()
 
     def stop(self, job_id: str) -> bool:
         """Ask a job to end where nothing is lost; False when it neither waits nor works."""
-        with self._lock:
+        with self._change():
             ticket = self._find(job_id)
             if ticket is None:
                 return False
             if ticket in self._queue:
                 with self._catalog.begin() as connection:
                     jobs.end_job(connection, job_id, JobState.STOPPED)
-                self._queue.remove(ticket)
-                ticket.ended.set()
+                self._leave(ticket)
             ticket.stop.set()
         return True
 
+    def _leave(self, ticket: _Ticket) -> None:
+        """Take it out of the queue, unless its turn came meanwhile: then it ends as it stops."""
+        with self._lock:
+            if ticket in self._queue:
+                self._queue.remove(ticket)
+                ticket.ended.set()
+
     def stop_and_wait(self, job_id: str, seconds: float = _JOIN_SECONDS) -> None:
         """Stop a job and wait until it has. Raises UsageError when it takes too long."""
-        with self._lock:
-            ticket = self._find(job_id)
+        ticket = self._find(job_id)
         if ticket is not None and self.stop(job_id) and not ticket.ended.wait(seconds):
             raise UsageError("the job is still ending; try again in a moment")
 
@@ -151,7 +180,8 @@ class JobManager:
             self._thread.join(_JOIN_SECONDS)
 
     def _find(self, job_id: str) -> _Ticket | None:
-        known = [*([self._running] if self._running else []), *self._queue]
+        with self._lock:
+            known = [*([self._running] if self._running else []), *self._queue]
         return next((ticket for ticket in known if ticket.job_id == job_id), None)
 
     def _work(self) -> None:
@@ -163,7 +193,7 @@ class JobManager:
                 self._stopped(ticket)
             except CaseframeError as error:
                 _log.warning("job.ended", job=ticket.job_id, reason=str(error))
-                self._failed(ticket, str(error))
+                self._failed(ticket, error.public)
             except Exception as error:  # noqa: BLE001 - the boundary of one job: stored as its reason
                 _log.exception("job.failed", job=ticket.job_id)
                 self._failed(ticket, f"{type(error).__name__}: {error}")
@@ -182,7 +212,8 @@ class JobManager:
             return self._running
 
     def _run(self, ticket: _Ticket) -> None:
-        job = self._catalog.patiently(lambda: self._job(ticket.job_id))
+        catalog = self._at_work.waiting(stop=ticket.stop.is_set)
+        job = catalog.patiently(lambda: self._job(ticket.job_id))
         names = [name for name in job.stages if name in self._registry.names()]
         chosen = self._registry.select(names)
         stop = ticket.stop.is_set
@@ -193,7 +224,7 @@ class JobManager:
             if queued is not None:
                 stack.callback(queued.runner.close)
             runner = stack.enter_context(self._open_runner(ours, stop))
-            run = JobRun(self._catalog, runner, chosen, ticket.progress, stop, queued)
+            run = JobRun(catalog, runner, chosen, ticket.progress, stop, queued)
             if ticket.walk:
                 run.scan(ticket.job_id, rehash=ticket.rehash, count_first=True)
             else:
@@ -214,16 +245,17 @@ class JobManager:
         self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.FAILED, reason))
 
     def _note(self, change: Callable[[Connection], None]) -> None:
-        """Write how a job ended, however long the catalog is away.
+        """Write how a job ended, however long the catalog is away, held or full.
 
         Else it would seem to be at work for ever. What we cannot write because we are to end, the
         next start takes up.
         """
+        catalog = self._at_work.waiting(stop=lambda: self._closing)
         while True:
             try:
-                with self._catalog.begin() as connection:
+                with catalog.begin() as connection:
                     change(connection)
-            except CatalogAway as error:
+            except (CatalogAway, CatalogBusy, CatalogFull) as error:
                 _log.warning("job.end_unwritten", reason=str(error))
             except CaseframeError:
                 return

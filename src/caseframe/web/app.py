@@ -24,6 +24,7 @@ from caseframe.web.security import (
 from caseframe.web.services import Services
 from caseframe.web.session import BrowserSession
 from caseframe.web.static_files import StaticFiles
+from caseframe.web.turns import ByMethod, Turns
 
 _WITH_FILES = ("/vision/",)
 
@@ -45,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        dependencies=[ByMethod],
         middleware=[
             Middleware(Correlated),
             Middleware(metrics.Measured),
@@ -56,6 +58,7 @@ def create_app(services: Services) -> FastAPI:
         ],
     )
     app.state.services = services
+    app.state.turns = Turns()
     app.state.desk = Desk(services.vision, options)
     errors.install(app)
     for router in API_ROUTERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -12,19 +13,24 @@ from caseframe.catalog import jobs
 from caseframe.catalog.jobs import Job
 from caseframe.domain.access import Action, JobAccess, Principal, TokenRefused, require
 from caseframe.domain.people import Client
-from caseframe.web.errors import SIGN_IN_FIRST
+from caseframe.web.errors import SIGN_IN_FIRST, wants_page
 from caseframe.web.services import Services, services
-from caseframe.web.session import TROUBLE, client_of
+from caseframe.web.session import TROUBLE, client_of, forget_session
 
 ServicesDep = Annotated[Services, Depends(services)]
 
 
 def token_of(request: Request) -> str | None:
-    """The access token: in `Authorization: Bearer`, in `token`, or from the browser's session."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and value.strip():
-        return value.strip()
-    if scheme:
+    """The access token: in `Authorization: Bearer`, in `token`, or from the browser's session.
+
+    None only for those who bring nothing at all. Raises TokenRefused, and what kept a session from
+    being renewed.
+    """
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, value = header.partition(" ")
+        if scheme.lower() == "bearer" and value.strip():
+            return value.strip()
         raise TokenRefused("the header Authorization takes: Bearer TOKEN")
     given = request.headers.get("token")
     if given is not None:
@@ -48,9 +54,16 @@ def principal(request: Request, here: ServicesDep) -> Principal:
 def visitor(request: Request, here: ServicesDep) -> Principal | None:
     """Who asks, or None for somebody without an account.
 
-    Raises TokenRefused for a token that is not valid: it is never taken for none.
+    Raises TokenRefused for a token that is not valid: it is never taken for none. Only on a page
+    for everybody a browser just loses the cookies of a session that ended.
     """
-    return None if token_of(request) is None else principal(request, here)
+    try:
+        return None if token_of(request) is None else principal(request, here)
+    except TokenRefused:
+        if not wants_page(request) or {"authorization", "token"} & {*request.headers.keys()}:
+            raise
+    forget_session(request.scope, secure=here.options.secure)
+    return None
 
 
 async def client(request: Request) -> Client:
@@ -99,3 +112,17 @@ DeleteJob = Annotated[JobHere, Depends(_job(Action.DELETE_JOB))]
 Creator = Annotated[Principal, Depends(allowed(Action.CREATE_JOB))]
 Browser = Annotated[Principal, Depends(allowed(Action.BROWSE_SOURCES))]
 Administrator = Annotated[Principal, Depends(allowed(Action.MANAGE_USERS))]
+
+
+def scraper(request: Request, here: ServicesDep) -> Principal | None:
+    """Lets in who brings the token for metrics (then None), and administrators."""
+    expected, given = here.options.metrics_token, token_of(request) or ""
+    # Without a hint, by the time that it takes, how much of it was right.
+    if expected and compare_digest(given.encode(), expected.get_secret_value().encode()):
+        return None
+    who = principal(request, here)
+    require(who, Action.MANAGE_USERS)
+    return who
+
+
+Scraper = Annotated[Principal | None, Depends(scraper)]

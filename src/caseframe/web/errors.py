@@ -29,7 +29,9 @@ from caseframe.domain.errors import (
     CaseframeError,
     CatalogAway,
     CatalogBusy,
+    CatalogFull,
     ModelUnavailable,
+    NoRoom,
     NotFound,
     OverLimit,
     PictureError,
@@ -56,6 +58,8 @@ _RETRY = {"retry-after": "5"}
 # The first that fits counts, so a class stands before its base.
 _BY_CLASS: tuple[tuple[type[CaseframeError], int, str], ...] = (
     (CatalogBusy, 503, "busy"),
+    (CatalogFull, 507, "no-room"),
+    (NoRoom, 507, "no-room"),
     (CatalogAway, 503, "away"),
     (CaseError, 500, "case-error"),
     (ServiceAway, 503, "away"),
@@ -124,12 +128,14 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _ours(request: Request, error: Exception) -> Response:
+    if not isinstance(error, CaseframeError):
+        raise error
     for kind, status, code in _BY_CLASS:
         if isinstance(error, kind):
             if status >= 500:
                 _log.warning("web.error", code=code, reason=str(error), path=request.url.path)
             headers = _RETRY if status == 503 else None
-            return answer(request, status, code, str(error), headers=headers)
+            return answer(request, status, code, error.public, headers=headers)
     return answer(request, 400, "refused", str(error))
 
 

@@ -80,7 +80,7 @@ class Broadcaster:
         try:
             data = json.dumps(self._snapshot(job_id), separators=(",", ":"))
         except CaseframeError as error:
-            data = json.dumps({"error": str(error)})
+            data = json.dumps({"error": error.public})
             return f"event: trouble\ndata: {data}\n\n"
         return f"event: progress\ndata: {data}\n\n"
 

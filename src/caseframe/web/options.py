@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from pydantic import SecretStr
+
 
 @dataclass(frozen=True)
 class WebOptions:
@@ -46,5 +48,7 @@ class WebOptions:
     """Where mails are files for want of a mail server."""
     tile_url: str | None = None
     """Template of a tile server for maps, if an administrator configured one."""
+    metrics_token: SecretStr | None = None
+    """What Prometheus may ask for /metrics with."""
     max_side: int = 2560
     """Longer side of a picture as shown in full, in pixels."""

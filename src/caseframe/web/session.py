@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 
 import jwt
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import Response
@@ -21,14 +21,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from caseframe.accounts.accounts import Accounts
 from caseframe.accounts.renewal import Renewals
-from caseframe.domain.access import AccessError, AccountsAway
+from caseframe.domain.access import AccessError, AccountsAway, TokenRefused
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.people import Client, Tokens
 
 ACCESS, REFRESH = "caseframe_access", "caseframe_refresh"
 TROUBLE = "caseframe.trouble"
+_COOKIES = "caseframe.cookies"
 _SHARED = "/static/"
 _EARLY = 20.0  # seconds before its end at which a token is renewed
+# A renewal writes, and may wait for the catalog: in threads of their own they hold up no reader.
+_RENEWED_AT_ONCE = 8
 
 
 def client_of(scope: Scope) -> Client:
@@ -44,17 +47,19 @@ class BrowserSession:
         self._app = app
         self._secure = secure
         self._renewals = Renewals(accounts)
+        self._threads = CapacityLimiter(_RENEWED_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; a session that ended loses its cookies.
 
-        What cannot be asked now (a catalog that is away) is left in the scope for the routes that
-        need to know who is there. Static files have no session: everybody's cache may keep them.
+        What cannot be asked now (a catalog that is away), and that a session is refused, is left in
+        the scope for the routes that need to know who is there. Static files have no session:
+        everybody's cache may keep them.
         """
         if scope["type"] != "http" or scope["path"].startswith(_SHARED):
             await self._app(scope, receive, send)
             return
-        renewed = await self._open(scope)
+        renewed = scope[_COOKIES] = await self._open(scope)
 
         async def with_cookies(message: Message) -> None:
             if message["type"] == "http.response.start" and renewed:
@@ -71,15 +76,17 @@ class BrowserSession:
         cookies = cookie_parser(Headers(scope=scope).get("cookie", ""))
         access, refresh = cookies.get(ACCESS), cookies.get(REFRESH)
         scope["caseframe.token"] = access
-        if not refresh or _alive(access):
+        if refresh is None or _alive(access):
             return []
         try:
-            tokens = await to_thread.run_sync(self._renewals.renew, refresh, client_of(scope))
+            tokens = await to_thread.run_sync(
+                self._renewals.renew, refresh, client_of(scope), limiter=self._threads
+            )
         except CaseframeError as error:
+            scope[TROUBLE] = error
             if not isinstance(error, AccessError) or isinstance(error, AccountsAway):
-                scope[TROUBLE] = error
                 return []
-            scope["caseframe.token"] = None
+            scope["caseframe.token"], scope[TROUBLE] = None, TokenRefused(str(error))
             return cookie_headers(None, secure=self._secure)
         scope["caseframe.token"] = tokens.access
         return cookie_headers(tokens, secure=self._secure)
@@ -106,6 +113,11 @@ def cookie_headers(tokens: Tokens | None, *, secure: bool) -> list[str]:
         _cookie(ACCESS, tokens.access, seconds, secure=secure),
         _cookie(REFRESH, tokens.refresh, seconds, secure=secure),
     ]
+
+
+def forget_session(scope: Scope, *, secure: bool) -> None:
+    """Have the answer take the cookies away: what they hold is refused."""
+    scope[_COOKIES][:] = cookie_headers(None, secure=secure)
 
 
 def with_session(response: Response, tokens: Tokens | None, *, secure: bool) -> Response:

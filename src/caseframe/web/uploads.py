@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import errno
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from tempfile import SpooledTemporaryFile
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any
 
 from anyio import to_thread
@@ -22,9 +23,10 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from caseframe.domain.errors import CaseframeError, UsageError
+from caseframe.domain.errors import CaseframeError, NoRoom, UsageError
 from caseframe.vision.computer_vision_pb2 import ModelType
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SMALL = 1_000_000  # a request up to this size stays in memory as a whole
 _SPOOL = 32_768  # bytes of each picture of a larger one that do
 _FIELDS = 20
@@ -93,12 +95,32 @@ class _Parser(MultiPartParser):
         self.ended = True
 
     async def parse(self) -> FormData:
-        form = await super().parse()
+        try:
+            form = await super().parse()
+        except OSError:  # a full disk: what is there already goes
+            self._close()
+            raise
         if not self.ended:
-            for file in self._files_to_close_on_error:
-                file.close()
+            self._close()
             raise MultiPartException("it ends in the middle")
         return form
+
+    def _close(self) -> None:
+        for file in self._files_to_close_on_error:
+            with suppress(OSError):  # what could not be written cannot be flushed either
+                file.close()
+
+
+@contextmanager
+def on_disk() -> Iterator[None]:
+    """Writing temporary files. Raises NoRoom when their disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        said = f"no room left for temporary files in {gettempdir()}; free some, or set TMPDIR"
+        raise NoRoom(said) from error
 
 
 class Receiver:
@@ -113,11 +135,12 @@ class Receiver:
     async def receive(self, request: Request) -> AsyncIterator[Upload]:
         """The upload of a request, on disk until the block ends.
 
-        Raises UsageError for what cannot be read, TooLarge, TooSlow.
+        Raises UsageError for what cannot be read, TooLarge, TooSlow, NoRoom.
         """
         try:
             async with asyncio.timeout(self._limits.seconds):
-                upload = await self._read(request)
+                with on_disk():
+                    upload = await self._read(request)
         except TimeoutError as error:
             said = f"the pictures did not arrive within {self._limits.seconds:g} s"
             raise TooSlow(said) from error
@@ -223,6 +246,7 @@ class Receiver:
         except ValueError as error:
             return Sent(file, 0, str(error))
         file.write(data)
+        file.flush()  # a full disk shows now, and not when the picture's turn has come
         return Sent(file, len(data), self._fault(len(data)))
 
 

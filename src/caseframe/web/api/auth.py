@@ -18,6 +18,7 @@ from caseframe.web.deps import From, ServicesDep, Who
 from caseframe.web.errors import answer, wants_page
 from caseframe.web.render import page
 from caseframe.web.session import with_session
+from caseframe.web.turns import Changing
 
 router = APIRouter(prefix="/auth", tags=["accounts"])
 Key = Annotated[str, Query(max_length=100)]
@@ -108,7 +109,7 @@ def refresh(
         return answer(request, 401, error.code, str(error), more=said)
 
 
-@router.get("/verify", response_model=Said)
+@router.get("/verify", response_model=Said, dependencies=[Changing])
 def verify(request: Request, here: ServicesDep, key: Key = "") -> Response:
     """Confirm an address with the key of a mail: once, within 30 minutes."""
     try:

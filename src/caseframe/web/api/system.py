@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 
 from caseframe import __version__
-from caseframe.web.deps import Administrator, ServicesDep, Who
+from caseframe.web.deps import Scraper, ServicesDep, Who
 from caseframe.web.metrics import exposition
 
 router = APIRouter(tags=["system"])
@@ -36,8 +36,8 @@ class StageOut(BaseModel):
 
 
 @router.get("/health")
-def health() -> Health:
-    """Say that the process answers."""
+async def health() -> Health:
+    """Say that the process answers."""  # a coroutine, so that it waits for no thread
     return Health()
 
 
@@ -51,8 +51,8 @@ def ready(here: ServicesDep) -> Health:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(here: ServicesDep, _who: Administrator) -> Response:
-    """Counts for Prometheus; give it the token of an administrator."""
+def metrics(here: ServicesDep, _who: Scraper) -> Response:
+    """Counts for Prometheus: with the setting metrics_token, or the token of an administrator."""
     return Response(exposition(here), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -13,6 +13,7 @@ from caseframe.web.deps import From, ServicesDep
 from caseframe.web.door import own_path
 from caseframe.web.pages.entry import come_in
 from caseframe.web.services import Services
+from caseframe.web.turns import Changing
 
 router = APIRouter(prefix="/auth/oauth")
 Name = Annotated[str, Path(max_length=64)]
@@ -33,7 +34,7 @@ def out(
     return answer
 
 
-@router.get("/{provider}/return")
+@router.get("/{provider}/return", dependencies=[Changing])
 def back(request: Request, here: ServicesDep, client: From, provider: Name) -> Response:
     """Start a session for whom the provider vouches for."""
     sealed = request.cookies.get(_STATE, "")

@@ -17,7 +17,7 @@ from importlinter.contracts.protected import ProtectedContract
 
 ROOT = Path(__file__).parents[2]
 _PACKAGE = "caseframe."
-_KINDS = {
+_KINDS: dict[str, Any] = {
     "forbidden": ForbiddenContract,
     "independence": IndependenceContract,
     "protected": ProtectedContract,
@@ -64,8 +64,7 @@ def broken(importer: str, imported: str) -> list[str]:
 
 
 def _contract(options: dict[str, Any]) -> Any:
-    kind = _KINDS[options["type"]]
-    return kind(options["name"], _CONFIGURATION["session_options"], options)
+    return _KINDS[options["type"]](options["name"], _CONFIGURATION["session_options"], options)
 
 
 def test_every_room_stands_in_the_table() -> None:

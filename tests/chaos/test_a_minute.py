@@ -20,6 +20,7 @@ from tests import makers
 from tests.conftest import Cli
 from tests.support import chaos
 from tests.support.cli import command, environment
+from tests.support.disturbances import Disturbance
 from tests.support.rows import Rows, differences
 from tests.support.scans import FAST
 from tests.support.services import arranged, joined
@@ -84,7 +85,7 @@ def broker_full(scene: chaos.Scene) -> None:
 
 @pytest.mark.parametrize("away", [database_away, broker_away, broker_full])
 def test_the_same_is_found_after_a_minute_without(
-    scene: chaos.Scene, undisturbed: Rows, away: chaos.Disturbance
+    scene: chaos.Scene, undisturbed: Rows, away: Disturbance
 ) -> None:
     assert differences(undisturbed, scene.run(away)) == []
 

@@ -92,7 +92,11 @@ def test_a_browser_keeps_its_session_over_an_outage(hurried: WebServer) -> None:
 
 
 def test_a_long_lock_is_waited_for(tmp_path: Path, pictures: Path, cache: Path) -> None:
-    """Within busy_seconds nobody notices more than a delay."""
+    """Within busy_seconds nobody notices more than a delay.
+
+    The wait is SQLite's own and as long as is set, so one second shows what a minute would; a whole
+    minute is passed by `make chaos`.
+    """
     with web_server(tmp_path / "case", pictures, cache, busy_seconds=60) as web:
         owner = web.account("examiner")
         client = web.client(owner)

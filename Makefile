@@ -57,11 +57,15 @@ test: $(READY) $(DESCRIBE) $(UI)
 chaos: $(READY) $(UI)
 	CASEFRAME_CHAOS_TIMES=$(TIMES) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos
 
-lint: $(READY)
+lint: $(READY) $(UI)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint deploy/Dockerfile
+	test ! -x $(BIN)/shellcheck || $(BIN)/shellcheck .ci/run deploy/local.sh
+	$(BIN)/yamllint --strict deploy .pre-commit-config.yaml
+	npx --no-install eslint --max-warnings 0 .
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -160,9 +160,8 @@ def _rates(report: Report, folder: Path, files: list[Path]) -> None:
     usual = rates["the original way"]
     report.line("the original way", f"{usual:.2f} pictures/s")
     for title, _name, _precision, aim in _SIDES:
-        report.line(title, f"{rates[title]:.2f} pictures/s")
-        report.compare(f"{title} against the original way", usual, rates[title], at_least=aim,
-                       unit="pictures/s")  # fmt: skip
+        report.gain(f"{title} against the original way", rates[title], usual, at_least=aim,
+                    unit="pictures/s")  # fmt: skip
     for title, *_ in _SIDES:
         same = sum(a == b for a, b in zip(said[title], said["the original way"], strict=True))
         report.line(f"{title}: the same words", f"{same} of {len(files)} captions (random weights)")

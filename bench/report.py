@@ -51,6 +51,15 @@ class Report:
             f"{other:,.2f} {unit}; ratio {ratio:.2f}, aim {at_least:g}: {_word(ratio >= at_least)}",
         )
 
+    def gain(
+        self, name: str, ours: float, base: float, *, at_least: float, unit: str = "files/s"
+    ) -> None:
+        """Our rate, and how it stands to a rate that another line gives."""
+        ratio = ours / base
+        self._verdict(ratio >= at_least)
+        said = f"ratio {ratio:.2f}, aim {at_least:g}: {_word(ratio >= at_least)}"
+        self.line(name, f"{ours:,.2f} {unit}; {said}")
+
     def limit(self, name: str, value: float, *, at_most: float, unit: str) -> None:
         """A figure that must stay below a bound."""
         self._verdict(value <= at_most)

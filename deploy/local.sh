@@ -6,7 +6,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 SOURCES=${SOURCES:+$(realpath "$SOURCES")}
-[ -n "$SOURCES" ] && export SOURCES || unset SOURCES
+if [ -n "$SOURCES" ]; then export SOURCES; else unset SOURCES; fi
 if [ "${1:-}" = up ]; then
     make --no-print-directory -C "$root" .venv/.ready ui >&2
 fi

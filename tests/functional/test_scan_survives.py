@@ -60,7 +60,7 @@ def _until_some_rows(url: str) -> None:
 def test_a_database_server_that_goes_away_for_a_while(
     cli: Cli, many: Path, tmp_path: Path, cache: Path
 ) -> None:
-    """R11: nothing is lost; the scan waits and goes on."""
+    """R11: nothing is lost; the scan waits and goes on. For a minute in `make chaos`."""
     with postgresql.private_server() as server:
         if server is None:
             if os.environ.get("CI"):

@@ -193,6 +193,7 @@ def test_forms_that_make_no_sense(viewer: httpx.Client, kind: str, body: bytes) 
 
 
 def test_names_of_uploads_are_never_looked_at(viewer: httpx.Client, said: list[str]) -> None:
+    """S2."""
     for name in UPLOAD_NAMES:
         head = f'--x\r\nContent-Disposition: form-data; name="f"; filename="{name}"\r\n\r\n'
         body = head.encode("utf-8", "surrogateescape") + PHOTO + b"\r\n--x--\r\n"

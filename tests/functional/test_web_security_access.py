@@ -1,4 +1,4 @@
-"""Who reaches what, over every route; with `sessions` S3, S4, S5, S9, S11, S13 of the yardstick."""
+"""Who reaches what, over every route; with `sessions` S3, S4, S5, S9, S11, S13."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floods, and requests of other sites; with `answers` S1, S7, S10, S18, S19 of the yardstick."""
+"""Floods, and requests of other sites; with `answers` S1, S7, S10, S18, S19."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Makers of good, damaged and hostile files; nothing is stored, everything is made by code.
 
-The rows of the yardstick that each module serves stand in its first line.
+The numbers (docs/guarantees.md) that each module serves stand in its first line.
 """
 
 from .active import archive_and_jpeg, delegates, page_and_jpeg, script_and_gif

@@ -1,4 +1,4 @@
-"""Programs and documents that pass for pictures (yardstick S7, S16)."""
+"""Programs and documents that pass for pictures (S7, S16)."""
 
 from __future__ import annotations
 

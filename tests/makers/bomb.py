@@ -1,4 +1,4 @@
-"""Small files that claim or unpack to very much (yardstick S17)."""
+"""Small files that claim or unpack to very much (S17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Good pictures damaged: cut off, flipped, spliced, blanked (yardstick R1, R16, R17)."""
+"""Good pictures damaged: cut off, flipped, spliced, blanked (R1, R16, R17)."""
 
 from __future__ import annotations
 

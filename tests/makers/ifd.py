@@ -1,4 +1,4 @@
-"""EXIF and TIFF directories that lie or go round in circles (yardstick R3)."""
+"""EXIF and TIFF directories that lie or go round in circles (R3)."""
 
 from __future__ import annotations
 

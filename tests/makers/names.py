@@ -1,4 +1,4 @@
-"""File names that break careless programs (yardstick S2, S15, R13)."""
+"""File names that break careless programs (S2, S15, R13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures whose metadata is an attack or is not text (yardstick S6, S8, S14, R13)."""
+"""Pictures whose metadata is an attack or is not text (S6, S8, S14, R13)."""
 
 from __future__ import annotations
 

@@ -78,8 +78,15 @@ def queue_deleted(queue: str) -> Disturbance:
 
 
 def memory_alarm(scene: Scene) -> None:
-    """The broker has no memory left for a while, and takes no message."""
+    """The broker has no memory left for a while, and takes no message.
+
+    For longer than any confirmation is waited for: `tests/chaos/test_a_minute.py`.
+    """
+    for name in WORKERS:  # at once, so that they do not end the job before the alarm is there
+        scene.made.kill(name)
     scene.made.control("set_vm_memory_high_watermark", "0.00001")
+    for name in WORKERS:
+        scene.made.start(name)
     time.sleep(scene.dice.uniform(2, 8))
     scene.made.control("set_vm_memory_high_watermark", "0.6")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,3 +50,17 @@ def test_no_module_outgrows_its_room() -> None:
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
     long = {f.name: n for f in sources if (n := len(f.read_text().splitlines())) > 400}
     assert long == {}
+
+
+def test_every_guarantee_has_a_test_and_every_number_its_line() -> None:
+    """The numbers of docs/guarantees.md, and those in the docstrings of tests."""
+    lines = set(re.findall(r"^\| ([RS]\d+) \|", (DOCS / "guarantees.md").read_text(), re.MULTILINE))
+    held = {number for text in _docstrings() for number in re.findall(r"\b[RS]\d+\b", text)}
+    assert held == lines
+
+
+def _docstrings() -> Iterator[str]:
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Module | ast.FunctionDef):
+                yield ast.get_docstring(node) or ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from caseframe.cli.service_common import amqp_options
 from caseframe.domain.errors import UsageError
 from caseframe.domain.people import SignUpPolicy
 from caseframe.settings import Settings, load_settings
@@ -51,6 +53,26 @@ def test_every_setting_says_what_it_does() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+def test_every_setting_is_named_by_a_test() -> None:
+    """Not that the test is a good one; but a setting without any is found here."""
+    here = Path(__file__)
+    tests = list(here.parents[1].rglob("*.py"))
+    tests.append(here.parents[2] / "deploy" / "arrangement.py")  # what tests of services start
+    named = set(re.findall(r"\w+", "\n".join(file.read_text() for file in tests).lower()))
+    forgotten = [n for n in Settings.model_fields if not {n, f"caseframe_{n}"} & named]
+    assert forgotten == []
+
+
+def test_certificates_for_rabbitmq_are_handed_on(tmp_path: Path) -> None:
+    names = ("amqp_ca", "amqp_cert", "amqp_key")
+    files = {name: tmp_path / name for name in names}
+    settings = load_settings(amqp_url="amqps://case:pW3-nobody-knows@mq.example.org/", **files)
+    options = amqp_options(settings, "test")
+    assert [options.ca, options.cert, options.key] == list(files.values())
+    with pytest.raises(UsageError, match="amqp_cert and amqp_key cannot be used"):
+        options.context()
 
 
 def test_a_child_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
+from caseframe.metadata.rings import ring
 from caseframe.metadata.tiff import tamed
 
 Flag = Callable[[str], None]
@@ -45,6 +46,7 @@ _MARKER = 0xFF
 _HOLDING = {0xE1, 0xED}
 """Segments of JPEG with Exif and XMP (APP1), and with IPTC (APP13)."""
 _SOS = 0xDA
+_EXIF_MARK = b"Exif\x00\x00"
 _XMP_SPOILT = b"XMP\x00://ns.adobe.com/xap/1.0/\x00"
 """How XMP begins in pictures from Flickr of some years: four bytes of `http` were written over."""
 _GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
@@ -59,13 +61,14 @@ def slim(data: bytes, flag: Flag, lose: Flag) -> bytes | None:
     that holds metadata and was left out.
     """
     if data.startswith(b"\xff\xd8"):
-        return _jpeg(data)
+        return _jpeg(data, flag)
     for start, parts in _REPACKED.items():
         if data.startswith(start):
             return _small_png(parts(data, flag, lose))
     if data.startswith(b"BM") or len(data) < _HEADER:
         return None
     if data.startswith((b"II*\x00", b"MM\x00*")):
+        _flag_ring(data, flag)
         return tamed(data, lose, xmp_ok=xmp_ok)
     return data
 
@@ -89,7 +92,12 @@ def xmp_ok(packet: bytes, lose: Flag) -> bool:
     return True
 
 
-def _jpeg(data: bytes) -> bytes | None:
+def _flag_ring(block: bytes | memoryview, flag: Flag) -> None:
+    if (found := ring(block)) is not None:
+        flag(f"Exif: {found}")
+
+
+def _jpeg(data: bytes, flag: Flag) -> bytes | None:
     """The same JPEG, or only its segments before the scan, with a spoilt XMP header mended.
 
     None where the segments before the scan are whole and none holds metadata.
@@ -97,6 +105,10 @@ def _jpeg(data: bytes) -> bytes | None:
     holding, scan = _jpeg_segments(data)
     if scan is not None and not holding:
         return None
+    for at in holding:
+        if data.startswith(_EXIF_MARK, at + 4):
+            end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            _flag_ring(memoryview(data)[at + 4 + len(_EXIF_MARK) : end], flag)
     spoilt = [at for at in holding if data.startswith(_XMP_SPOILT, at + 4)]
     if not spoilt:
         return data
@@ -138,11 +150,12 @@ def _xmp_chunk(packet: bytes) -> tuple[bytes, bytes]:
     return b"iTXt", _XMP_KEYWORD + b"\x00\x00\x00\x00\x00" + packet
 
 
-def _exif_chunk(block: bytes, lose: Flag) -> _Parts:
-    block = block.removeprefix(b"Exif\x00\x00")
+def _exif_chunk(block: bytes, flag: Flag, lose: Flag) -> _Parts:
+    block = block.removeprefix(_EXIF_MARK)
     if len(block) > _EXIF_MOST:
         lose(f"Exif block of {len(block)} bytes left out (limit {_EXIF_MOST})")
     elif block[:2] in (b"II", b"MM"):
+        _flag_ring(block, flag)
         yield b"eXIf", tamed(block, lose, xmp_ok=xmp_ok)
     else:
         lose("Exif block is not one: it does not start with a byte order")
@@ -152,7 +165,7 @@ def _png_parts(data: bytes, flag: Flag, lose: Flag) -> _Parts:
     texts = 0
     for kind, start, end in _png_chunks(data, flag):
         if kind == b"eXIf":
-            yield from _exif_chunk(data[start:end], lose)
+            yield from _exif_chunk(data[start:end], flag, lose)
         elif kind in (b"iTXt", b"zTXt", b"tEXt"):
             keyword = data[start : min(end, start + 80)].partition(b"\x00")[0]
             if keyword != _XMP_KEYWORD and not keyword.startswith(_RAW_PROFILE):
@@ -227,7 +240,7 @@ def _webp_parts(data: bytes, flag: Flag, lose: Flag) -> _Parts:
             flag(f"WebP chunk {kind!r} claims {length} bytes, more than the file has left")
             return
         if kind == b"EXIF":
-            yield from _exif_chunk(data[at + 8 : at + 8 + length], lose)
+            yield from _exif_chunk(data[at + 8 : at + 8 + length], flag, lose)
         elif kind == b"XMP " and xmp_ok(data[at + 8 : at + 8 + length], lose):
             yield _xmp_chunk(data[at + 8 : at + 8 + length])
         at += 8 + length + (length & 1)

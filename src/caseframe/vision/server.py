@@ -77,7 +77,7 @@ class Handlers:
     async def process_image(
         self, request: pb.ImgProcRequest, context: _UnaryContext
     ) -> pb.ImgProcResponse:
-        """One picture; see WIRE of the docs for the statuses."""
+        """One picture; docs/describe.md lists the statuses."""
         seconds = min(_left(context) or self._service.options.seconds, _LONGEST)
         # A refusal must reach the caller before his own clock calls the whole thing late.
         wait = seconds - min(0.5, seconds / 10)

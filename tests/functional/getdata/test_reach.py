@@ -1,4 +1,4 @@
-"""S1 of the yardstick: getData never leaves its root."""
+"""S1: getData never leaves its root."""
 
 from __future__ import annotations
 

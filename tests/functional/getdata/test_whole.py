@@ -1,4 +1,4 @@
-"""R14 of the yardstick: a file comes whole or as an error, of any size, to any number at once."""
+"""R14: a file comes whole or as an error, of any size, to any number at once."""
 
 from __future__ import annotations
 

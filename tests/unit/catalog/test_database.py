@@ -230,7 +230,7 @@ def test_the_password_of_a_database_stays_out_of_errors() -> None:
 
 
 def test_a_writer_waits_for_another_and_then_writes(tmp_path: Path) -> None:
-    """R11: a lock held for a while loses nothing."""
+    """R11: a lock held for a while loses nothing. For a minute in `make chaos`."""
     opened = open_sqlite(tmp_path / "c.sqlite")
     other = sqlite3.connect(tmp_path / "c.sqlite", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")

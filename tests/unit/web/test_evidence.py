@@ -68,6 +68,7 @@ def test_a_file_that_nobody_reads_is_closed(tmp_path: Path) -> None:
     "name", [*odd_names().values(), *(os.fsencode(name) for name in UPLOAD_NAMES)]
 )
 def test_a_name_is_one_harmless_header(name: bytes) -> None:
+    """S2, on the way out."""
     value = disposition(b"folder/" + name)
     value.encode("ascii")
     assert value.isprintable()

@@ -94,8 +94,8 @@ def test_a_browser_keeps_its_session_over_an_outage(hurried: WebServer) -> None:
 def test_a_long_lock_is_waited_for(tmp_path: Path, pictures: Path, cache: Path) -> None:
     """Within web_busy_seconds nobody notices more than a delay.
 
-    The wait is in steps of a second and as long as is set, so one second shows what a minute would; a whole
-    minute is passed by `make chaos`.
+    The wait is in steps of a second and as long as is set, so one second shows what a minute would;
+    a whole minute is passed by `make chaos`.
     """
     with web_server(tmp_path / "case", pictures, cache, web_busy_seconds=60) as web:
         owner = web.account("examiner")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
+
+from caseframe.scanner.confine import start_fork_server
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -31,5 +32,5 @@ def start() -> ForkServerContext:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*_PRELOAD])
-    forkserver.ensure_running()
+    start_fork_server()
     return context

@@ -16,7 +16,6 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from signal import Signals
 from typing import Any
@@ -25,7 +24,12 @@ from pebble import ProcessExpired, ProcessPool
 
 from caseframe.domain.errors import CaseframeError, OverLimit, PictureError, VisionFailed
 from caseframe.domain.text import one_line
-from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory
+from caseframe.scanner.confine import (
+    alarm,
+    leave_with_parent,
+    limit_memory,
+    start_fork_server,
+)
 
 Prepare = Callable[[bytes], Any]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -134,7 +138,7 @@ def _context(preload: Sequence[str]) -> ForkServerContext:
     ours = {name: "1" for name in _THREADS if name not in os.environ}
     os.environ.update(ours)
     try:
-        forkserver.ensure_running()
+        start_fork_server()
     finally:
         for name in ours:
             del os.environ[name]

@@ -87,3 +87,8 @@ def test_only_what_goes_on_says_that_it_goes_on(
     _, said = _interrupted(words, "pydantic", folder, cache)
     assert said.startswith("caseframe: stopped")
     assert ("the same command goes on" in said) == goes_on
+
+
+def test_a_child_of_ours_leaves_the_words_to_its_parent(folder: Path, cache: Path) -> None:
+    words = ["serve-vision", "--with-parent", "--address", "unix:socket"]
+    assert _interrupted(words, "typer", folder, cache)[1] == ""

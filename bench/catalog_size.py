@@ -1,128 +1,214 @@
 """Does a catalog of a million pictures answer as quickly as one of ten thousand?
 
 `python -m bench catalog-size`, or `python -m bench.catalog_size 10000 100000` for other sizes.
-PostgreSQL is the one of CASEFRAME_TEST_POSTGRESQL or the one that runs here.
+PostgreSQL is the one of CASEFRAME_TEST_POSTGRESQL or the one that runs here. To make the pictures
+takes minutes: with CASEFRAME_BENCH_KEEP=folder the catalogs stay (SQLite's there, PostgreSQL's on
+its server as `caseframe_bench_…`) and the next run goes on with them, migrated where needed.
+
+Times are by the clock; ratios are of processor time, of this process and PostgreSQL's, which other
+programs on the machine change less.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from sqlalchemy import Connection, true
+import psycopg
+from sqlalchemy import Connection, text
 from tests.support import postgresql
 
-from bench.catalog_rows import fill
+from bench.catalog_fill import fill_postgresql, fill_sqlite
+from bench.catalog_questions import PAGE_MS, SEARCH_MS, Question, questions
 from bench.report import Report
-from caseframe.catalog import gallery, tally
+from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
-from caseframe.catalog.order import Sort
-from caseframe.catalog.search.choices import GalleryQuery
 
 SIZES = (10_000, 1_000_000)
 AT_MOST = 3.0
-ROUNDS = 20
-PAGE_MS, SEARCH_MS = 50.0, 150.0
-# What people do most: no filter; words in every second, every hundredth, every thousandth picture,
-# in a few, in none; phrases and fields; filters.
-SEARCHES = ("picture", "harbour", "zeppelin", "walrus", "nowhere", '"red boat"', "boat*",
-            "camera:nikon", 'camera:nikon place:chamonix "red boat"', "harbour -red",
-            "harbour OR zeppelin")  # fmt: skip
-FILTERS = ("date:2016", "date:2016-07", "faces:>4", "is:duplicate", "has:problem", "state:corrupt",
-           "format:png", "width:>1000", "size:>20MB", "faces:0 has:place")  # fmt: skip
-SORTS = ("path", "-captured", "size", "-added")
-Question = Callable[[Connection, str], object]
+ROUNDS = 12
+FIRST_MS = 1000.0
+_KEEP = "CASEFRAME_BENCH_KEEP"
+_EVERY = 30.0  # seconds between two lines about progress
+_LEAST_CPU = 0.5  # milliseconds below which a ratio says more of the clock than of the query
 
 
-def questions() -> Iterator[tuple[str, float, Question]]:
-    """(name, bound in ms, question) of everything that is timed."""
-    for sort in SORTS:
-        order = Sort.read(sort)
-        yield f"first page by {sort}", PAGE_MS, _page("", order)
-        yield f"deep page by {sort}", PAGE_MS, _deep(order)
-        for text in FILTERS:
-            yield f"filter {text} by {sort}", PAGE_MS, _page(text, order)
-        for text in SEARCHES:
-            yield f"search {text} by {sort}", SEARCH_MS, _page(text, order)
-    yield "progress", PAGE_MS, tally.progress
-    yield "list of jobs", PAGE_MS, lambda connection, _: tally.job_cards(connection, true())
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """Milliseconds of each round, by the clock and of processors."""
+
+    clock: tuple[float, ...]
+    cpu: tuple[float, ...]
 
 
-def _page(text: str, order: Sort) -> Question:
-    query = GalleryQuery(text)
-    return lambda connection, job: gallery.page(connection, job, query, order)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One question at both sizes."""
 
+    question: Question
+    small: _Times
+    large: _Times
 
-def _deep(order: Sort) -> Question:
-    def ask(connection: Connection, job: str) -> object:
-        middle = tally.progress(connection, job).pictures // 2
-        cursor = gallery.cursor_of(connection, job, middle, order)
-        return gallery.page(connection, job, sort=order, after=cursor)
-
-    return ask
+    @property
+    def ratio(self) -> float:
+        """How many times the processor time of the small catalog the large one takes."""
+        return median(self.large.cpu) / max(median(self.small.cpu), _LEAST_CPU)
 
 
 def bench(report: Report, sizes: tuple[int, int] = SIZES) -> None:
-    """Print the p95 of each question at both sizes, for each database."""
+    """Print what takes more than it may, and the p95 of each kind at both sizes."""
     for name, opened in (("SQLite", _sqlite), ("PostgreSQL", _postgresql)):
-        report.heading(f"{name}: p95 with {sizes[1]:,} pictures against {sizes[0]:,}")
-        with opened() as small, opened() as large:
-            if small is None or large is None:
+        report.heading(f"{name}: {sizes[1]:,} pictures against {sizes[0]:,}")
+        with ExitStack() as stack:
+            catalogs = [stack.enter_context(opened(report, size)) for size in sizes]
+            if None in catalogs:
                 report.line(name, "does not run here: not measured")
                 continue
-            _compare(report, [(c, _filled(report, c, n)) for c, n in zip((small, large), sizes,
-                                                                         strict=True)])  # fmt: skip
+            _compare(report, [catalog for catalog in catalogs if catalog is not None])
 
 
-def _filled(report: Report, catalog: Catalog, count: int) -> str:
-    began = time.perf_counter()
-    job = fill(catalog, count)
-    report.line(f"made {count:,} pictures", f"{time.perf_counter() - began:.0f} s")
-    return job
+def _compare(report: Report, catalogs: list[Catalog]) -> None:
+    sides = [(catalog, _job(catalog)) for catalog in catalogs]
+    found: list[_Asked] = []
+    said = time.monotonic()
+    for question in questions():
+        small, large = (_timed(catalog, job, question) for catalog, job in sides)
+        found.append(_Asked(question, small, large))
+        if time.monotonic() - said > _EVERY:
+            said = time.monotonic()
+            report.line("asked so far", f"{len(found)}, last {question.kind} {question.name}")
+    _print(report, found)
 
 
-def _compare(report: Report, sides: list[tuple[Catalog, str]]) -> None:
-    for name, bound, ask in questions():
-        small, large = (_p95(catalog, job, ask) for catalog, job in sides)
-        report.limit(f"{name}: ratio", large / small, at_most=AT_MOST, unit="x")
-        report.limit(f"{name}: {small:.1f} ms, then", large, at_most=bound, unit="ms")
+def _print(report: Report, found: list[_Asked]) -> None:
+    over = sorted((one for one in found if one.ratio > AT_MOST), key=lambda one: -one.ratio)
+    for one in over:
+        cpu = f"{median(one.small.cpu):.1f} to {median(one.large.cpu):.1f} ms of processor"
+        report.line(f"{one.question.kind}: {one.question.name}", f"{one.ratio:.1f} x, {cpu}")
+    report.limit(f"of {len(found)} questions over {AT_MOST:g} x", len(over), at_most=0, unit="")
+    for kind in dict.fromkeys(one.question.kind for one in found):
+        of_kind = [one for one in found if one.question.kind == kind]
+        small = _p95([took for one in of_kind for took in one.small.clock])
+        large = _p95([took for one in of_kind for took in one.large.clock])
+        bound = SEARCH_MS if kind == "search" else PAGE_MS
+        report.limit(f"{kind}: p95 {small:.1f} ms, then", large, at_most=bound, unit="ms")
+        total = sum(median(one.large.cpu) for one in of_kind) / sum(
+            median(one.small.cpu) for one in of_kind
+        )
+        report.limit(f"{kind}: all together, ratio", total, at_most=AT_MOST, unit="x")
+    slow = [one for one in found if _p95(one.large.clock) > one.question.bound]
+    for one in sorted(slow, key=lambda one: -_p95(one.large.clock)):
+        took = f"p95 {_p95(one.large.clock):.0f} ms, {median(one.large.cpu):.0f} ms of processor"
+        report.line(f"slow: {one.question.kind}: {one.question.name}", took)
+    _opening(report, found)
 
 
-def _p95(catalog: Catalog, job: str, ask: Question) -> float:
-    """Milliseconds, a connection of its own each time as a request has; warmed up once."""
-    times = []
+def _opening(report: Report, found: list[_Asked]) -> None:
+    """What the catalog takes until a gallery can show its first pictures."""
+    first = [one for one in found if one.question.name in {"progress", "first by path"}]
+    took = sum(_p95(one.large.clock) for one in first)
+    report.limit("opening the gallery", took, at_most=FIRST_MS, unit="ms")
+
+
+def _p95(times: Sequence[float]) -> float:
+    return sorted(times)[max(int(len(times) * 0.95) - 1, 0)]
+
+
+def _timed(catalog: Catalog, job: str, question: Question) -> _Times:
+    """A connection of its own each time, as a request has; warmed up once."""
+    clock, cpu = [], []
     for _ in range(ROUNDS + 1):
-        began = time.perf_counter()
         with catalog.read() as connection:
-            ask(connection, job)
-        times.append((time.perf_counter() - began) * 1000)
-    return sorted(times[1:])[int(ROUNDS * 0.95) - 1]
+            spent = _processor(connection)
+            began, before = time.perf_counter(), spent()
+            question.ask(connection, job)
+            clock.append((time.perf_counter() - began) * 1000)
+            cpu.append((spent() - before) * 1000)
+    return _Times(tuple(clock[1:]), tuple(cpu[1:]))
+
+
+def _processor(connection: Connection) -> Callable[[], float]:
+    """Seconds of processor time so far, with those of the server's process where it is here."""
+    if connection.dialect.name != "postgresql":
+        return time.process_time
+    number = connection.scalar(text("SELECT pg_backend_pid()"))
+    file = Path(f"/proc/{number}/schedstat")
+    if not file.exists():
+        return time.process_time
+    return lambda: time.process_time() + int(file.read_text().split()[0]) / 1e9
+
+
+def _job(catalog: Catalog) -> str:
+    with catalog.read() as connection:
+        return jobs.list_jobs(connection)[0].id
+
+
+# ---- catalogs -------------------------------------------------------------------------------
 
 
 @contextmanager
-def _sqlite() -> Iterator[Catalog | None]:
-    with tempfile.TemporaryDirectory(prefix="bench-catalog-") as folder:
-        catalog = open_sqlite(Path(folder) / "catalog.sqlite")
+def _sqlite(report: Report, size: int) -> Iterator[Catalog | None]:
+    with ExitStack() as stack:
+        kept = os.environ.get(_KEEP) or stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="bench-catalog-")
+        )
+        file = Path(kept) / f"{size}.sqlite"
+        if not file.exists():
+            making = file.with_suffix(".making")  # so that what was broken off is not taken for it
+            making.unlink(missing_ok=True)
+            _made(report, size, lambda say: fill_sqlite(making, size, say))
+            making.rename(file)
+        catalog = open_sqlite(file)
         yield catalog
         catalog.close()
 
 
 @contextmanager
-def _postgresql() -> Iterator[Catalog | None]:
+def _postgresql(report: Report, size: int) -> Iterator[Catalog | None]:
     server = postgresql.server()
     if server is None:
         yield None
         return
-    with postgresql.database(server) as url:
+    with ExitStack() as stack:
+        if os.environ.get(_KEEP):
+            url = _kept(report, server, size)
+        else:
+            url = stack.enter_context(postgresql.database(server))
+            _made(report, size, lambda say: fill_postgresql(url, size, say))
         catalog = open_postgresql(url)
         yield catalog
         catalog.close()
 
 
+def _kept(report: Report, server: str, size: int) -> str:
+    """The URL of a database that stays; made under another name until it is whole."""
+    name, making = f"caseframe_bench_{size}", f"caseframe_bench_{size}_making"
+    head, _, query = server.partition("?")
+    base, more = head.rpartition("/")[0], f"?{query}" if query else ""
+    with psycopg.connect(server, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        if found.fetchone() is None:
+            connection.execute(f"DROP DATABASE IF EXISTS {making}")
+            connection.execute(f"CREATE DATABASE {making} TEMPLATE template0 ENCODING 'UTF8'")
+            url = f"{base}/{making}{more}"
+            _made(report, size, lambda say: fill_postgresql(url, size, say))
+            connection.execute(f"ALTER DATABASE {making} RENAME TO {name}")
+    return f"{base}/{name}{more}"
+
+
+def _made(report: Report, size: int, fill: Callable[[Callable[[str], None]], None]) -> None:
+    began = time.monotonic()
+    fill(lambda words: report.line("making", words))
+    report.line(f"made {size:,} pictures", f"{time.monotonic() - began:.0f} s")
+
+
 if __name__ == "__main__":
-    small, large = (int(word) for word in sys.argv[1:3]) if len(sys.argv) > 2 else SIZES
-    bench(Report(sys.stdout), (small, large))
+    wanted = [int(word) for word in sys.argv[1:3]]
+    bench(Report(sys.stdout), (wanted[0], wanted[1]) if len(wanted) == 2 else SIZES)

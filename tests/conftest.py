@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -22,9 +23,13 @@ from caseframe.stages.stage import StageContext
 
 if TYPE_CHECKING:  # the fixtures of the web import it themselves: most tests do without
     from playwright.sync_api import Browser, Page
-    from tests.support.web import WebServer
+    from tests.support.hub import Hub
+    from tests.support.web import FreshWeb, WebServer
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background so; all that tests start would ignore Ctrl-C too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 Cli = Callable[..., Ran]
 
 
@@ -100,6 +105,27 @@ def runner(cache: Path) -> Iterator[LocalRunner]:
 
 
 @pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a captioning model that is small enough to be made anywhere; do not change it.
+
+    Without the extra `describe` the test is skipped; in CI that is a failure.
+    """
+    from tests.support.models import tiny_blip  # noqa: PLC0415
+
+    return tiny_blip(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture
+def tiny_hub(tiny: Path) -> Iterator[Hub]:
+    """A hub of models on this machine that serves the tiny one."""
+    from tests.support.hub import hub  # noqa: PLC0415
+
+    with hub() as running:
+        running.serve(tiny)
+        yield running
+
+
+@pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of pictures that the web servers of the tests have as their sources."""
     from tests.support.web import make_pictures  # noqa: PLC0415
@@ -134,7 +160,7 @@ def scanned(web: WebServer) -> str:
 
 
 @pytest.fixture
-def fresh_web(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[Callable[..., WebServer]]:
+def fresh_web(tmp_path: Path, pictures: Path, cache: Path) -> Iterator[FreshWeb]:
     """Start a server of one's own with settings: `fresh_web(sign_up="open")`."""
     from tests.support.services import chosen  # noqa: PLC0415
     from tests.support.web import web_server  # noqa: PLC0415

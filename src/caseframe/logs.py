@@ -29,6 +29,13 @@ def configure(level: str, *, as_json: bool) -> None:
         sys.meta_path.insert(0, _OnceLoaded())
 
 
+def warn(module: str, event: str, **values: object) -> None:
+    """Log a warning of `module`, and load structlog for it: for what rarely has anything to say."""
+    import structlog  # noqa: PLC0415 - see above
+
+    structlog.get_logger(module).warning(event, **values)
+
+
 class _OnceLoaded:
     """Finds structlog in the usual way, and has it set up as soon as it is loaded."""
 

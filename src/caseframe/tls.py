@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -53,6 +55,15 @@ def client_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
         private_key=key,
         certificate_chain=chain,
     )
+
+
+def open_channel(
+    address: str, tls: TlsFiles | None, options: Sequence[tuple[str, Any]]
+) -> grpc.Channel:
+    """A channel to host:port or unix:path. Raises UsageError for files that cannot be used."""
+    if tls is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, client_credentials(tls), options=options)
 
 
 def listen(server: grpc.Server | grpc.aio.Server, address: str, tls: TlsFiles | None) -> str:

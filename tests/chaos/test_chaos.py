@@ -12,24 +12,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support import chaos
+from tests.support import chaos, disturbances, leaks
 from tests.support.rows import Rows, differences
 from tests.support.services import arranged, joined
 
 TIMES = int(os.environ.get("CASEFRAME_CHAOS_TIMES", "0"))
-NAMES = [*chaos.DISTURBANCES] if TIMES else [*chaos.SHORT]
+NAMES = [*disturbances.DISTURBANCES] if TIMES else [*disturbances.SHORT]
 pytestmark = pytest.mark.xdist_group("chaos")
 
 
 @pytest.fixture(scope="module")
-def command_lines() -> Iterator[chaos.CommandLines]:
-    with chaos.CommandLines().watched() as seen:
+def command_lines() -> Iterator[leaks.CommandLines]:
+    with leaks.CommandLines().watched() as seen:
         yield seen
 
 
 @pytest.fixture(scope="module")
 def scene(
-    tmp_path_factory: pytest.TempPathFactory, cache: Path, command_lines: chaos.CommandLines
+    tmp_path_factory: pytest.TempPathFactory, cache: Path, command_lines: leaks.CommandLines
 ) -> Iterator[chaos.Scene]:
     """All parts, started in an order in which nobody finds what it needs at first."""
     sources = chaos.make_sources(tmp_path_factory.mktemp("chaos"))
@@ -60,18 +60,18 @@ def test_the_same_is_found_when(
     scene: chaos.Scene, undisturbed: Rows, name: str, turn: int
 ) -> None:
     scene.dice = random.Random(f"{name} {turn}")
-    found = scene.run(chaos.DISTURBANCES[name])
+    found = scene.run(disturbances.DISTURBANCES[name])
     assert differences(undisturbed, found) == []
 
 
 def test_no_secret_was_given_away(
-    scene: chaos.Scene, undisturbed: Rows, command_lines: chaos.CommandLines
+    scene: chaos.Scene, undisturbed: Rows, command_lines: leaks.CommandLines
 ) -> None:
     """Stands last, so that it sees what all the others left."""
     seen = [(f"a command line: {line[:60]}", line) for line in command_lines.seen]
-    texts = [*chaos.spoken(scene.made), *chaos.dead_bodies(scene)]
+    texts = [*leaks.spoken(scene.made), *leaks.dead_bodies(scene)]
     assert seen
-    assert chaos.given_away(scene.made, texts) == []
+    assert leaks.given_away(scene.made, texts) == []
     # Only our own secrets: others on this machine may show tokens of theirs.
-    ours = chaos.given_away(scene.made, seen)
+    ours = leaks.given_away(scene.made, seen)
     assert [one for one in ours if not one.startswith("a token")] == []

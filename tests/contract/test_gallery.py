@@ -19,15 +19,16 @@ from caseframe.catalog import (
     removal,
     tables,
     tally,
+    timeline,
     triggers,
     work,
     world,
 )
 from caseframe.catalog.database import Catalog
-from caseframe.catalog.gallery_tables import documents, tallies, tiles
+from caseframe.catalog.gallery_tables import cells, documents, tallies, tiles
 from caseframe.catalog.order import Sort
 from caseframe.catalog.recording import record
-from caseframe.catalog.search.choices import Area, GalleryQuery
+from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import faces, files, images, problems, results, tasks, texts
 from caseframe.domain.errors import NotFound, Stopped, UsageError
 from caseframe.domain.evidence import FileState
@@ -232,7 +233,7 @@ def test_what_a_job_does_not_show_is_not_found(catalog: Catalog, job: str) -> No
                 detail.near_twins(connection, job, number)
         assert detail.faces_of(connection, job, [theirs]) == {}
         for ask in (gallery.page, gallery.count, facets.facets, tally.progress, world.map_clusters,
-                    problem_list.problem_list, facets.timeline):  # fmt: skip
+                    problem_list.problem_list, timeline.timeline):  # fmt: skip
             with pytest.raises(NotFound):
                 ask(connection, "no such job")
         for limit in (0, -1, 501):
@@ -282,34 +283,13 @@ def test_the_detail_of_a_picture(catalog: Catalog, job: str) -> None:
     assert all(away == 0 and tile.image_id != number for away, tile in twins)
 
 
-def test_facets_timeline_and_map(catalog: Catalog, job: str) -> None:
+def test_facets(catalog: Catalog, job: str) -> None:
     with catalog.read() as connection:
         found = facets.facets(connection, job)
         assert {f.value: f.count for f in found.cameras} == {"NIKON D750": 30, "Canon EOS": 90}
         assert [(f.value, f.count) for f in found.formats] == [("JPEG", 120)]
         assert [(t.country, t.town, t.count) for t in found.towns] == [("Fiji", "Suva", 24)]
         assert sum(f.count for f in found.years) == 80
-        for unit in facets.Unit:
-            bars = facets.timeline(connection, job, unit=unit)
-            assert sum(bar.count for bar in bars) == 80
-            some = facets.timeline(connection, job, GalleryQuery("red"), unit)
-            assert 0 < sum(bar.count for bar in some) < 80
-            for bar in bars:
-                found_there = gallery.count(connection, job, GalleryQuery(f"date:{bar.start}"))
-                assert found_there.number == bar.count
-        everywhere = world.map_clusters(connection, job)
-        assert sum(cluster.count for cluster in everywhere) == 24
-        across = Area(-2, 179, 2, -179)
-        for query in ("", "has:place"):
-            close = world.map_clusters(connection, job, GalleryQuery(query), across, 5)
-            assert sum(cluster.count for cluster in close) == 24
-        assert world.map_clusters(connection, job, bounds=Area(10, 0, 20, 10)) == []
-        for zoom in (-1, 21):
-            with pytest.raises(UsageError):
-                world.map_clusters(connection, job, zoom=zoom)
-    for edges in ((5, 0, 1, 1), (float("nan"), 0, 1, 1)):
-        with pytest.raises(UsageError):
-            Area(*edges)
 
 
 def test_a_count_says_when_there_are_more(catalog: Catalog, job: str) -> None:
@@ -329,7 +309,11 @@ def test_landmarks_can_be_stopped(catalog: Catalog, job: str) -> None:
 
 
 def _counted(connection: Connection) -> set[tuple[Any, ...]]:
-    rows = connection.execute(select(tallies).where(tallies.c.count != 0))
+    rows = [
+        row
+        for table in (tallies, cells)
+        for row in connection.execute(select(table).where(table.c.count != 0))
+    ]
     return {tuple(int(v) if isinstance(v, int) else v for v in row) for row in rows}
 
 

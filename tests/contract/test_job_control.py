@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from tests import makers
-from tests.support.jobs import WAIT, job_server
+from tests.support.jobs import Parts, job_server
 from tests.support.people import Town
+from tests.support.waiting import eventually
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_sqlite
@@ -59,13 +60,6 @@ class Yard:
             return jobs.get_job(connection, job_id).state
 
 
-def eventually(holds: Callable[[], object]) -> None:
-    end = time.monotonic() + WAIT
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.fixture(params=["in process", "over gRPC"])
 def yard(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Iterator[Yard]:
     gate, deaf = threading.Event(), threading.Event()
@@ -96,7 +90,7 @@ def yard(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Iterato
 @contextmanager
 def remote(catalog: Catalog, manager: JobManager, folder: Path) -> Iterator[RemoteJobs]:
     town = Town(catalog)
-    parts = Parts(catalog, town, manager)
+    parts = Parts(town, manager)
     mint = town.local.mint
     with (
         closing(town),
@@ -105,19 +99,6 @@ def remote(catalog: Catalog, manager: JobManager, folder: Path) -> Iterator[Remo
     ):
         made.check()
         yield made
-
-
-@dataclass
-class Parts:
-    """What the service stands on."""
-
-    catalog: Catalog
-    town: Town
-    manager: JobManager
-
-    @property
-    def accounts(self) -> object:
-        return self.town.accounts
 
 
 def test_a_job_is_done(yard: Yard) -> None:

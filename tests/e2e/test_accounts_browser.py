@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from email.policy import default as modern
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,9 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.support.cli import command, environment
 from tests.support.openid import CLIENT, SECRET, openid_provider
 from tests.support.services import chosen, services_web
-from tests.support.web import PASSWORD, WAIT, WebServer, axe_findings
+from tests.support.web import PASSWORD, WAIT, FreshWeb, WebServer, axe_findings
 
-NewWeb = Callable[..., WebServer]
 NEW_PASSWORD = "Another-horse-8"
 
 
@@ -248,7 +247,7 @@ def test_deleting_somebody_asks_what_becomes_of_the_jobs(web: WebServer, page: P
     assert web.client(heir).get(f"/api/v1/jobs/{job}").json()["access"] == "owner"
 
 
-def test_the_button_of_another_provider(fresh_web: NewWeb, page: Page) -> None:
+def test_the_button_of_another_provider(fresh_web: FreshWeb, page: Page) -> None:
     with openid_provider() as provider:
         described = f"{provider.url}/.well-known/openid-configuration"
         institute = {
@@ -276,7 +275,7 @@ def _watched(context: BrowserContext, site: str) -> tuple[Page, list[str]]:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_pages_are_for_everybody(
-    fresh_web: NewWeb, browser: Browser, theme: str, width: int
+    fresh_web: FreshWeb, browser: Browser, theme: str, width: int
 ) -> None:
     web = fresh_web(sign_up="open")
     owner, off = web.account("examiner"), web.account("viewer", "Otto", "Off")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 from tests import makers
-from tests.support.web import WebServer, axe_findings
-
-Fresh = Callable[..., WebServer]
+from tests.support.web import FreshWeb, WebServer, axe_findings
 
 
 @pytest.fixture
@@ -81,7 +78,7 @@ def test_dropping_and_pasting(web: WebServer, page: Page) -> None:
 
 
 def test_a_visitor_sees_what_is_left_and_what_to_do(
-    fresh_web: Fresh, page: Page, files: dict[str, Path]
+    fresh_web: FreshWeb, page: Page, files: dict[str, Path]
 ) -> None:
     web = fresh_web()
     opened(page, web)

@@ -7,12 +7,11 @@ from collections.abc import Callable
 import httpx
 import pytest
 from tests.support.people import race
-from tests.support.web import PASSWORD, Person, WebServer
+from tests.support.web import PASSWORD, FreshWeb, Person, WebServer
 
 from caseframe.catalog import jobs
 from caseframe.domain.work import JobState
 
-NewWeb = Callable[..., WebServer]
 SignedIn = Callable[..., httpx.Client]
 
 
@@ -115,7 +114,7 @@ def test_users_are_for_administrators(
     assert web.client(victim).get("/api/v1/me").json()["role"] == "viewer"
 
 
-def test_users_are_listed_filtered_and_paged(fresh_web: NewWeb) -> None:
+def test_users_are_listed_filtered_and_paged(fresh_web: FreshWeb) -> None:
     web = fresh_web()
     admin = web.client(web.administrator)
     people = [web.account("viewer", "Bo", last) for last in ("Ek", "Al", "Ask", "Asp")]
@@ -160,7 +159,9 @@ def test_roles_and_shutting_out(web: WebServer) -> None:
 
 
 @pytest.mark.parametrize("change", [{"role": "viewer"}, {"disabled": True}, None])
-def test_the_last_administrator_stays(fresh_web: NewWeb, change: dict[str, object] | None) -> None:
+def test_the_last_administrator_stays(
+    fresh_web: FreshWeb, change: dict[str, object] | None
+) -> None:
     web = fresh_web()
     path = f"/api/v1/users/{web.administrator.id}"
     admin = web.client(web.administrator)
@@ -169,7 +170,7 @@ def test_the_last_administrator_stays(fresh_web: NewWeb, change: dict[str, objec
     assert admin.get("/api/v1/users").status_code == 200
 
 
-def test_two_administrators_cannot_both_go(fresh_web: NewWeb) -> None:
+def test_two_administrators_cannot_both_go(fresh_web: FreshWeb) -> None:
     web = fresh_web()
     other = web.account("administrator")
     both = [web.client(web.administrator), web.client(other)]
@@ -259,7 +260,7 @@ def test_invitations(web: WebServer) -> None:
     assert _code(admin.post("/api/v1/invitations", json=bad)) == (400, "invalid-input")
 
 
-def test_nobody_is_invited_to_a_closed_case(fresh_web: NewWeb) -> None:
+def test_nobody_is_invited_to_a_closed_case(fresh_web: FreshWeb) -> None:
     web = fresh_web(sign_up="closed")
     asked = web.client(web.administrator).post(
         "/api/v1/invitations", json={"email": "a@example.org"}

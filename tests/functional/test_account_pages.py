@@ -6,7 +6,6 @@ import re
 import socket
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import closing
 from http.cookies import SimpleCookie
 
@@ -15,11 +14,10 @@ import jwt
 import pytest
 from fastapi.routing import APIRoute
 from tests.support.people import race
-from tests.support.web import PASSWORD, WebServer
+from tests.support.web import PASSWORD, FreshWeb, WebServer
 
 from caseframe.web.pages import ROUTERS
 
-NewWeb = Callable[..., WebServer]
 HTML = {"accept": "text/html"}
 
 
@@ -44,7 +42,7 @@ def test_signing_in_sets_cookies_that_scripts_cannot_read(web: WebServer) -> Non
     assert "Where you are signed in" in asks.get("/account").text
 
 
-def test_behind_tls_cookies_are_secure(fresh_web: NewWeb) -> None:
+def test_behind_tls_cookies_are_secure(fresh_web: FreshWeb) -> None:
     web = fresh_web(public_url="https://case.example.org")
     form = {"email": web.administrator.email, "password": PASSWORD}
     origin = {"origin": "https://case.example.org"}
@@ -112,7 +110,7 @@ def test_a_form_of_a_gigabyte_is_refused_before_it_comes(web: WebServer) -> None
         assert line.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_sign_up_shows_every_fault_at_its_field(fresh_web: NewWeb) -> None:
+def test_sign_up_shows_every_fault_at_its_field(fresh_web: FreshWeb) -> None:
     web = fresh_web(sign_up="open")
     form = {"first_name": "Zoë", "last_name": "4", "email": "nowhere", "password": "Weak"}
     answer = web.browser_like().post("/sign-up", data=form)
@@ -126,7 +124,7 @@ def test_sign_up_shows_every_fault_at_its_field(fresh_web: NewWeb) -> None:
     assert "Weak" not in answer.text
 
 
-def test_sign_up_and_verification_by_pages(fresh_web: NewWeb) -> None:
+def test_sign_up_and_verification_by_pages(fresh_web: FreshWeb) -> None:
     web = fresh_web(sign_up="open")
     asks, email = web.browser_like(), "zoe@example.org"
     form = {"first_name": "Zoë", "last_name": "Ek", "email": email, "password": PASSWORD}
@@ -148,7 +146,7 @@ def test_sign_up_and_verification_by_pages(fresh_web: NewWeb) -> None:
 
 
 @pytest.mark.parametrize("policy", ["invited", "closed"])
-def test_there_is_no_sign_up_where_the_policy_forbids_it(fresh_web: NewWeb, policy: str) -> None:
+def test_there_is_no_sign_up_where_the_policy_forbids_it(fresh_web: FreshWeb, policy: str) -> None:
     asks = fresh_web(sign_up=policy).browser_like()
     assert "/sign-up" not in asks.get("/sign-in").text
     assert asks.get("/sign-up").status_code == 403
@@ -300,7 +298,7 @@ def test_a_session_that_cannot_be_renewed_loses_its_cookies(web: WebServer) -> N
     assert asks.get("/sign-in").status_code == 200
 
 
-def test_a_busy_catalog_ends_no_session(fresh_web: NewWeb) -> None:
+def test_a_busy_catalog_ends_no_session(fresh_web: FreshWeb) -> None:
     """R11: the renewal waits for the lock, says so when that takes too long, and works later."""
     web = fresh_web(busy_seconds=0.2)
     asks = _short(web)
@@ -315,7 +313,7 @@ def test_a_busy_catalog_ends_no_session(fresh_web: NewWeb) -> None:
     assert asks.get("/account").status_code == 200
 
 
-def test_users_page_lists_invites_and_withdraws(fresh_web: NewWeb) -> None:
+def test_users_page_lists_invites_and_withdraws(fresh_web: FreshWeb) -> None:
     web = fresh_web()
     person = web.account("viewer", "Ōtani", "Hanako")
     asks = web.browser_like(web.administrator)
@@ -360,7 +358,7 @@ def test_user_pages_are_for_administrators(web: WebServer, path: str) -> None:
     assert web.browser_like().get(path).status_code == 401
 
 
-def test_the_last_administrator_is_told_so_on_the_page(fresh_web: NewWeb) -> None:
+def test_the_last_administrator_is_told_so_on_the_page(fresh_web: FreshWeb) -> None:
     web = fresh_web()
     asks = web.browser_like(web.administrator)
     path = f"/users/{web.administrator.id}"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import jwt
 import pytest
 from tests.support.people import race
-from tests.support.web import PASSWORD, WebServer
+from tests.support.web import PASSWORD, FreshWeb, WebServer
 
-NewWeb = Callable[..., WebServer]
 NEW = {
     "firstname": "Zoë", "lastname": "O'Brien-Șerban", "email": "zoe@example.org",
     "password": PASSWORD,
@@ -21,7 +19,7 @@ NEW = {
 WITHIN = 5.0
 
 
-def test_the_life_of_an_account(fresh_web: NewWeb) -> None:
+def test_the_life_of_an_account(fresh_web: FreshWeb) -> None:
     web = fresh_web(sign_up="open")
     asks = web.client()
     made = asks.post("/auth/signup", json=NEW)
@@ -55,21 +53,21 @@ def test_the_life_of_an_account(fresh_web: NewWeb) -> None:
     assert asks.get("/api/v1/me", headers=bearer).status_code == 401
 
 
-def test_a_second_sign_up_with_the_same_address_is_a_conflict(fresh_web: NewWeb) -> None:
+def test_a_second_sign_up_with_the_same_address_is_a_conflict(fresh_web: FreshWeb) -> None:
     asks = fresh_web(sign_up="open").client()
     assert asks.post("/auth/signup", json=NEW).status_code == 201
     second = asks.post("/auth/signup", json={**NEW, "email": "ZOE@Example.org"})
     assert (second.status_code, second.json()["error"]["code"]) == (409, "email-taken")
 
 
-def test_two_sign_ups_at_the_same_moment_make_one_account(fresh_web: NewWeb) -> None:
+def test_two_sign_ups_at_the_same_moment_make_one_account(fresh_web: FreshWeb) -> None:
     web = fresh_web(sign_up="open")
     clients = [web.client() for _ in range(4)]
     found = race(*[lambda c=c: c.post("/auth/signup", json=NEW).status_code for c in clients])
     assert sorted(map(str, found)) == ["201", "409", "409", "409"]
 
 
-def test_every_broken_rule_is_told(fresh_web: NewWeb) -> None:
+def test_every_broken_rule_is_told(fresh_web: FreshWeb) -> None:
     asks = fresh_web(sign_up="open").client()
     bad = {"firstname": "4", "lastname": "<b>", "email": "nowhere", "password": "x"}
     answer = asks.post("/auth/signup", json=bad)
@@ -139,7 +137,7 @@ def test_forgotten_password(web: WebServer) -> None:
     assert asks.post("/auth/reset", json={"key": key, "password": PASSWORD}).status_code == 400
 
 
-def test_the_mail_that_confirms_can_be_sent_again(fresh_web: NewWeb) -> None:
+def test_the_mail_that_confirms_can_be_sent_again(fresh_web: FreshWeb) -> None:
     web = fresh_web(sign_up="open")
     asks = web.client()
     asks.post("/auth/signup", json=NEW)
@@ -152,7 +150,7 @@ def test_the_mail_that_confirms_can_be_sent_again(fresh_web: NewWeb) -> None:
     assert asks.get("/auth/verify", params={"key": second}).status_code == 200
 
 
-def test_guessing_ends_in_429_whatever_the_client_says_of_itself(fresh_web: NewWeb) -> None:
+def test_guessing_ends_in_429_whatever_the_client_says_of_itself(fresh_web: FreshWeb) -> None:
     """S13: X-Forwarded-For of somebody who is no proxy of ours means nothing."""
     web = fresh_web()
     asks, person = web.client(), web.account()
@@ -171,7 +169,7 @@ def test_guessing_ends_in_429_whatever_the_client_says_of_itself(fresh_web: NewW
     assert asks.get("/api/v1/me", headers=person.bearer).status_code == 200
 
 
-def test_a_trusted_proxy_says_on_whose_behalf_it_asks(fresh_web: NewWeb) -> None:
+def test_a_trusted_proxy_says_on_whose_behalf_it_asks(fresh_web: FreshWeb) -> None:
     asks = fresh_web(trusted_proxies=["127.0.0.1/32"]).client()
     statuses = {}
     for address, times in (("198.51.100.7", 21), ("198.51.100.8", 1)):
@@ -270,7 +268,7 @@ def test_revocation_holds_at_once(web: WebServer, how: str) -> None:
     assert asks.get("/api/v1/me", headers={"cookie": sent}).status_code == 401
 
 
-def test_secrets_are_in_no_log(fresh_web: NewWeb, capfd: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_in_no_log(fresh_web: FreshWeb, capfd: pytest.CaptureFixture[str]) -> None:
     """S12, for what this server writes while people come and go."""
     web = fresh_web(sign_up="open", log_level="debug")
     asks = web.client()

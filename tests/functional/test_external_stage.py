@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 from tests import makers
 from tests.conftest import Cli
 from tests.support.external import HandWorker, Refuses, web_with_external
-from tests.support.web import WAIT, WebServer, clean_settings
+from tests.support.waiting import eventually
+from tests.support.web import WebServer, clean_settings
 
 from caseframe.cli.captions import registry_for
 from caseframe.domain.errors import UsageError
@@ -79,13 +79,6 @@ def again(served: WebServer) -> None:
     client = served.client(served.administrator)
     for job in client.get("/api/v1/jobs").json():
         assert client.delete(f"/api/v1/jobs/{job['id']}").status_code == 204
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def pictures(client: httpx.Client, job: str, q: str = "") -> list[dict[str, Any]]:

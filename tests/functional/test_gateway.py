@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -14,8 +13,9 @@ import pytest
 from pydantic import SecretStr
 from tests.support import postgresql
 from tests.support.cli import run
-from tests.support.jobs import WAIT, job_server
+from tests.support.jobs import WAIT, Parts, job_server
 from tests.support.people import HERE, PASSWORD, SECRET, Town
+from tests.support.waiting import eventually
 from tests.support.web import clean_settings, running_web
 
 from caseframe.accounts.serve import QUEUE, QUICK, AccountsService
@@ -83,15 +83,6 @@ class Arrangement:
         self.client.headers["authorization"] = f"Bearer {tokens.access}"
 
 
-class Parts:
-    """What the job manager's service stands on."""
-
-    def __init__(self, town: Town, manager: JobManager) -> None:
-        self.catalog = town.catalog
-        self.accounts = town.local
-        self.manager = manager
-
-
 @pytest.fixture
 def arrangement(
     postgresql_server: str, rabbitmq_server: str, tmp_path: Path, pictures: Path, cache: Path
@@ -103,13 +94,6 @@ def arrangement(
         eventually(lambda: made.client.get("/ready").status_code == 200)
         made.sign_in()
         yield made
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def test_a_job_from_the_browsers_side_to_the_job_manager(arrangement: Arrangement) -> None:

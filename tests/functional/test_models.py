@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import Cli
 from tests.support.cli import Ran
-from tests.support.hub import Hub, hub
-from tests.support.models import tiny_blip
+from tests.support.hub import Hub
+from tests.support.volumes import volume
 
 Models = Callable[..., Ran]
 NEEDED = ("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors")
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_blip(tmp_path_factory.mktemp("tiny") / "model")
-
-
 @pytest.fixture
-def served(tiny: Path) -> Iterator[Hub]:
-    with hub() as running:
-        running.serve(tiny)
-        yield running
-
-
-@pytest.fixture
-def models(cli: Cli, tmp_path: Path, served: Hub) -> Models:
+def models(cli: Cli, tmp_path: Path, tiny_hub: Hub) -> Models:
     def run(*arguments: str | Path, **environ: str) -> Ran:
         given = {
             "CASEFRAME_MODELS_DIR": str(tmp_path / "models"),
-            "CASEFRAME_MODELS_URL": served.url,
+            "CASEFRAME_MODELS_URL": tiny_hub.url,
         }
         return cli("models", *arguments, cwd=tmp_path, **(given | environ))
 
@@ -81,7 +68,7 @@ def test_the_list_for_people(models: Models, tiny: Path) -> None:
     assert "installed" in lines[2]
 
 
-def test_pulling_the_large_model_from_a_mirror(models: Models, served: Hub) -> None:
+def test_pulling_the_large_model_from_a_mirror(models: Models, tiny_hub: Hub) -> None:
     """Its digests are those that the hub states; the base model's are known, see below."""
     done = models("pull", "blip-large")
     assert (done.status, done.out.split()[0]) == (0, "blip-large")
@@ -89,30 +76,30 @@ def test_pulling_the_large_model_from_a_mirror(models: Models, served: Hub) -> N
     large = next(e for e in models("list", "--json").json if e["name"] == "blip-large")
     assert large["licence"] == "BSD-3-Clause"
     assert large["source"] == "Salesforce/blip-image-captioning-large"
-    assert len(served.asked) == len(NEEDED)
+    assert len(tiny_hub.asked) == len(NEEDED)
     assert models("pull", "BLIP", CASEFRAME_BLIP_MODEL="blip-large").status == 0
-    assert len(served.asked) == len(NEEDED)
+    assert len(tiny_hub.asked) == len(NEEDED)
 
 
-def test_files_that_are_not_the_known_ones_are_not_installed(models: Models, served: Hub) -> None:
+def test_files_that_are_not_the_known_ones_are_not_installed(models: Models, tiny_hub: Hub) -> None:
     for name in ("BLIP", "blip-base"):
         refused(models("pull", name), 1, "config.json", "4563", "nothing is installed")
-    served.files["config.json"] = b"{}".ljust(4563)
+    tiny_hub.files["config.json"] = b"{}".ljust(4563)
     refused(models("pull", "BLIP"), 1, "config.json", "wrong checksum", "nothing is installed")
     assert states(models)["blip-base"] == "not installed"
 
 
-def test_interrupted_then_resumed(models: Models, served: Hub) -> None:
-    served.status["model.safetensors"] = 503
+def test_interrupted_then_resumed(models: Models, tiny_hub: Hub) -> None:
+    tiny_hub.status["model.safetensors"] = 503
     refused(models("pull", "blip-large"), 1, "answers 503", "models_url")
     assert states(models)["blip-large"] == "not installed"
-    served.status.clear()
+    tiny_hub.status.clear()
     assert models("pull", "blip-large").status == 0
-    assert [path for path, _ in served.asked].count("/store/config.json") == 1
+    assert [path for path, _ in tiny_hub.asked].count("/store/config.json") == 1
 
 
-def test_a_hub_without_the_model_and_no_hub(models: Models, served: Hub) -> None:
-    served.files.clear()
+def test_a_hub_without_the_model_and_no_hub(models: Models, tiny_hub: Hub) -> None:
+    tiny_hub.files.clear()
     refused(models("pull", "blip-large"), 1, "404", "models_url")
     refused(models("pull", CASEFRAME_MODELS_URL="ftp://example.org"), 2, "models_url")
 
@@ -155,24 +142,11 @@ def test_wrong_usage(models: Models, arguments: tuple[str, ...]) -> None:
     assert models(*arguments).status == 2
 
 
-@contextmanager
-def small_volume(folder: Path, size: str) -> Iterator[Path]:
-    """A file system that fills up; the test is skipped where none can be mounted."""
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(words, check=False, capture_output=True).returncode:
-        pytest.skip("no volume can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("how", ["pull", "import"])
 def test_a_full_disk_leaves_nothing_half(
     models: Models, tiny: Path, tmp_path: Path, how: str
 ) -> None:
-    with small_volume(tmp_path / "small", "128k") as small:
+    with volume(tmp_path / "small", "128k") as small:
         where = {"CASEFRAME_MODELS_DIR": str(small / "models")}
         name = "blip-large" if how == "pull" else "mine"
         words = ("pull", name) if how == "pull" else ("import", tiny, "--name", name)
@@ -184,12 +158,12 @@ def test_a_full_disk_leaves_nothing_half(
 
 
 def test_a_full_disk_is_told_before_a_gigabyte_is_fetched(
-    models: Models, served: Hub, tmp_path: Path
+    models: Models, tiny_hub: Hub, tmp_path: Path
 ) -> None:
-    with small_volume(tmp_path / "small", "1m") as small:
+    with volume(tmp_path / "small", "1m") as small:
         where = {"CASEFRAME_MODELS_DIR": str(small / "models")}
         refused(models("pull", "blip-base", **where), 1, "no space is left for blip-base", "2.0 GB")
-    assert served.asked == []
+    assert tiny_hub.asked == []
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(models: Models, tmp_path: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from tests.support.openid import CLIENT, SECRET, OpenIdProvider, openid_provider
-from tests.support.web import WebServer
-
-NewWeb = Callable[..., WebServer]
+from tests.support.web import FreshWeb, WebServer
 
 
 @pytest.fixture
@@ -20,7 +18,7 @@ def provider() -> Iterator[OpenIdProvider]:
 
 
 @pytest.fixture
-def open_web(fresh_web: NewWeb, provider: OpenIdProvider) -> Callable[..., WebServer]:
+def open_web(fresh_web: FreshWeb, provider: OpenIdProvider) -> FreshWeb:
     described = f"{provider.url}/.well-known/openid-configuration"
     client = {"client_id": CLIENT, "client_secret": SECRET}
     both = [
@@ -51,7 +49,7 @@ def test_there_are_no_buttons_where_nothing_is_set_up(web: WebServer) -> None:
 
 
 @pytest.mark.parametrize("name", ["institute", "github"])
-def test_somebody_new_comes_in(open_web: NewWeb, name: str) -> None:
+def test_somebody_new_comes_in(open_web: FreshWeb, name: str) -> None:
     web = open_web()
     asks = web.browser_like()
     page = asks.get("/sign-in", params={"next": "/account"}).text
@@ -67,7 +65,7 @@ def test_somebody_new_comes_in(open_web: NewWeb, name: str) -> None:
 
 
 def test_an_account_of_that_address_is_the_same_account(
-    open_web: NewWeb, provider: OpenIdProvider
+    open_web: FreshWeb, provider: OpenIdProvider
 ) -> None:
     web = open_web()
     provider.person["email"] = web.administrator.email
@@ -79,7 +77,7 @@ def test_an_account_of_that_address_is_the_same_account(
     )  # fmt: skip
 
 
-def test_the_state_cookie_is_for_the_way_back_only(open_web: NewWeb) -> None:
+def test_the_state_cookie_is_for_the_way_back_only(open_web: FreshWeb) -> None:
     answer = open_web().browser_like().get("/auth/oauth/institute")
     cookies = [v for v in answer.headers.get_list("set-cookie") if v.startswith("caseframe_")]
     assert len(cookies) == 2
@@ -91,7 +89,7 @@ def test_the_state_cookie_is_for_the_way_back_only(open_web: NewWeb) -> None:
     assert sent["code_challenge_method"] == ["S256"]
 
 
-def test_a_sign_in_that_began_in_another_browser_ends_here(open_web: NewWeb) -> None:
+def test_a_sign_in_that_began_in_another_browser_ends_here(open_web: FreshWeb) -> None:
     """An attacker's answer of the provider must not sign a victim in as the attacker."""
     web = open_web()
     attacker, victim = web.browser_like(), web.browser_like()
@@ -104,7 +102,7 @@ def test_a_sign_in_that_began_in_another_browser_ends_here(open_web: NewWeb) -> 
         assert victim.get("/account").status_code == 401
 
 
-def test_an_answer_works_once(open_web: NewWeb) -> None:
+def test_an_answer_works_once(open_web: FreshWeb) -> None:
     web = open_web()
     asks = web.browser_like()
     back = _out(asks).headers["location"]
@@ -114,7 +112,7 @@ def test_an_answer_works_once(open_web: NewWeb) -> None:
         assert again.get(back).status_code == 401
 
 
-def test_strangers_need_leave_and_get_no_further(open_web: NewWeb) -> None:
+def test_strangers_need_leave_and_get_no_further(open_web: FreshWeb) -> None:
     web = open_web(sign_up="invited")
     asks = web.browser_like()
     refused = _sign_in(asks)
@@ -125,7 +123,7 @@ def test_strangers_need_leave_and_get_no_further(open_web: NewWeb) -> None:
 
 @pytest.mark.parametrize("lie", ["unverified", "refused", "broken", "away"])
 def test_a_provider_that_does_not_vouch(
-    open_web: NewWeb, provider: OpenIdProvider, lie: str
+    open_web: FreshWeb, provider: OpenIdProvider, lie: str
 ) -> None:
     web = open_web()
     asks = web.browser_like()
@@ -146,7 +144,7 @@ def test_a_provider_that_does_not_vouch(
     assert asks.get("/account").status_code == 401
 
 
-def test_a_disabled_account_stays_out(open_web: NewWeb, provider: OpenIdProvider) -> None:
+def test_a_disabled_account_stays_out(open_web: FreshWeb, provider: OpenIdProvider) -> None:
     web = open_web()
     person = web.account("viewer")
     provider.person["email"] = person.email
@@ -155,13 +153,13 @@ def test_a_disabled_account_stays_out(open_web: NewWeb, provider: OpenIdProvider
 
 
 @pytest.mark.parametrize("target", ["https://evil.example.org", "//evil.example.org", "/\\evil"])
-def test_the_way_back_leads_to_no_other_site(open_web: NewWeb, target: str) -> None:
+def test_the_way_back_leads_to_no_other_site(open_web: FreshWeb, target: str) -> None:
     done = _sign_in(open_web().browser_like(), target=target)
     assert done.headers["location"] == "/"
 
 
 @pytest.mark.parametrize("query", ["", "code=x", "state=%ED%A0%80&code=%00", "state=" + "a" * 3000])
-def test_odd_ways_back_are_refused(open_web: NewWeb, query: str) -> None:
+def test_odd_ways_back_are_refused(open_web: FreshWeb, query: str) -> None:
     asks = open_web().browser_like()
     _out(asks)
     assert asks.get(f"/auth/oauth/institute/return?{query}").status_code == 401

@@ -10,8 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -21,6 +20,7 @@ from tests.conftest import Cli
 from tests.support import postgresql
 from tests.support.cli import Ran, command, environment
 from tests.support.scans import FAST, rows, some_pictures
+from tests.support.volumes import volume
 
 
 @pytest.fixture
@@ -154,25 +154,12 @@ def test_two_scans_at_once_give_one_row_a_task(
     assert status.json["stages"]["similar"]["found"] == 401
 
 
-@contextmanager
-def volume(folder: Path, options: str) -> Iterator[Path]:
-    """A small file system of its own; the test is skipped where none can be mounted."""
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if subprocess.run(words, check=False, capture_output=True).returncode:
-        pytest.skip("no volume can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def remount(folder: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)
 
 
 def test_a_read_only_case_folder_is_one_line(cli: Cli, pictures: Path, tmp_path: Path) -> None:
-    with volume(tmp_path / "volume", "size=30m") as small:
+    with volume(tmp_path / "volume", "30m") as small:
         assert cli("scan", pictures, "--case", small / "case", "--stages", FAST).status == 0
         remount(small, "ro")
         for case in (small / "case", small / "other"):
@@ -184,7 +171,7 @@ def test_a_read_only_case_folder_is_one_line(cli: Cli, pictures: Path, tmp_path:
 
 def test_a_read_only_source(cli: Cli, pictures: Path, tmp_path: Path) -> None:
     """R15: evidence on a medium that cannot be written is scanned like any other."""
-    with volume(tmp_path / "volume", "size=30m") as medium:
+    with volume(tmp_path / "volume", "30m") as medium:
         shutil.copytree(pictures, medium / "pictures")
         remount(medium, "ro")
         done = cli("scan", medium / "pictures", "--case", tmp_path / "case", "--json")
@@ -196,7 +183,7 @@ def test_a_full_disk_is_said_and_the_scan_goes_on_when_there_is_room(
     cli: Cli, many: Path, tmp_path: Path
 ) -> None:
     """R9, on a volume of three megabytes."""
-    with volume(tmp_path / "small", "size=3m") as small:
+    with volume(tmp_path / "small", "3m") as small:
         full = cli("scan", many, "--case", small / "case", "--stages", FAST)
         assert full.status == 1
         assert "no room left" in full.err

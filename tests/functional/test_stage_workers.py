@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from tests import makers
 from tests.support import manager, plugins
-from tests.support.web import WAIT
+from tests.support.waiting import eventually
 from tests.support.workers import stage_worker
 
 from caseframe.bus.deadletters import DeadLetters
@@ -113,7 +112,7 @@ def test_a_poisonous_picture_fails_alone_and_is_kept_until_it_can_be_done(
         plugins.install(packages, NAME, "pass")  # the worker's maker mended it
         with stage_worker(rabbitmq_server, made.address, cache, NAME, packages=packages):
             assert letters(rabbitmq_server).replay([letter.id]) == 1
-            until(lambda: stages_by_path(store, job)["3.jpg"][NAME].state == "done")
+            eventually(lambda: stages_by_path(store, job)["3.jpg"][NAME].state == "done")
         assert letters(rabbitmq_server).list() == []
 
 
@@ -134,13 +133,6 @@ def test_a_stage_that_needs_no_picture_fetches_none(
     assert "caseframe_worker_fetched_bytes_total 0.0" in metrics
 
 
-def until(holds: Any) -> None:
-    end = time.monotonic() + WAIT
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def test_a_worker_that_is_killed_loses_no_task(
     store: Catalog, sources: Path, rabbitmq_server: str, tmp_path: Path, cache: Path,
     packages: Path,
@@ -151,8 +143,8 @@ def test_a_worker_that_is_killed_loses_no_task(
     with running(store, sources, rabbitmq_server, tmp_path, cache) as made:
         with stage_worker(rabbitmq_server, made.address, cache, NAME, packages=packages) as worker:
             job = made.start("trip", (NAME,))
-            until(lambda: any(NAME in s and s[NAME].state == "done"
-                              for s in stages_by_path(store, job).values()))  # fmt: skip
+            eventually(lambda: any(NAME in s and s[NAME].state == "done"
+                                   for s in stages_by_path(store, job).values()))  # fmt: skip
             worker.kill()
         assert made.state(job).state == "running"
         with stage_worker(rabbitmq_server, made.address, cache, NAME, packages=packages) as worker:
@@ -174,8 +166,8 @@ def test_a_worker_asked_to_end_answers_what_it_holds(
             rabbitmq_server, made.address, cache, NAME, packages=packages, CASEFRAME_PREFETCH="2"
         ) as worker:
             job = made.start("trip", (NAME,))
-            until(lambda: any(NAME in s and s[NAME].state == "done"
-                              for s in stages_by_path(store, job).values()))  # fmt: skip
+            eventually(lambda: any(NAME in s and s[NAME].state == "done"
+                                   for s in stages_by_path(store, job).values()))  # fmt: skip
             assert worker.end() == 0
         with stage_worker(rabbitmq_server, made.address, cache, NAME, packages=packages):
             assert made.finish(job).state == "finished"
@@ -189,13 +181,13 @@ def test_answers_that_come_after_the_job_was_stopped_are_kept(
 ) -> None:  # fmt: skip
     with running(store, sources, rabbitmq_server, tmp_path, cache) as made:
         job = made.start("trip", (NAME,))
-        until(lambda: len(stages_by_path(store, job)) == 8)
-        until(lambda: "no worker" in getattr(made.manager.progress(job), "waiting", ""))
+        eventually(lambda: len(stages_by_path(store, job)) == 8)
+        eventually(lambda: "no worker" in getattr(made.manager.progress(job), "waiting", ""))
         made.manager.stop_and_wait(job)
         assert made.state(job).state == "stopped"
         with stage_worker(rabbitmq_server, made.address, cache, NAME, packages=packages):
-            until(lambda: all(said[NAME].state == "done"
-                              for said in stages_by_path(store, job).values()))  # fmt: skip
+            eventually(lambda: all(said[NAME].state == "done"
+                                   for said in stages_by_path(store, job).values()))  # fmt: skip
             made.manager.submit(job)
             assert made.finish(job).state == "finished"
 
@@ -220,7 +212,7 @@ def test_messages_that_make_no_sense_become_dead_letters_with_their_reason(
             (NAME, b"\\xff\\x00 no json"), (NAME, b"[]"), (NAME, json.dumps(half).encode()),
             ("JobManager", b"{"), ("JobManager", json.dumps(stranger).encode()),
         ))  # fmt: skip
-        until(lambda: len(letters(rabbitmq_server).list()) == 3)
+        eventually(lambda: len(letters(rabbitmq_server).list()) == 3)
         job = made.start("trip", (NAME,))
         assert made.finish(job).state == "finished"
         assert worker.process.poll() is None
@@ -252,7 +244,7 @@ def test_a_doubled_message_changes_nothing(
 
     with running(store, sources, rabbitmq_server, tmp_path, cache, lease_seconds=60) as made:
         job = made.start("trip", (NAME,))
-        until(lambda: "no worker" in getattr(made.manager.progress(job), "waiting", ""))
+        eventually(lambda: "no worker" in getattr(made.manager.progress(job), "waiting", ""))
         assert asyncio.run(double()) == 8
         with stage_worker(rabbitmq_server, made.address, cache, NAME, packages=packages):
             assert made.finish(job).state == "finished"

@@ -12,10 +12,9 @@ import httpx
 import pytest
 from tests import makers
 from tests.makers.names import UPLOAD_NAMES
-from tests.support.web import WebServer
+from tests.support.web import FreshWeb, WebServer
 
 ADDRESS = "/vision/process-image"
-Fresh = Callable[..., WebServer]
 PHOTO = makers.photo(320, 240, 1)
 OTHER = makers.photo(200, 300, 2, format="PNG")
 
@@ -84,7 +83,9 @@ def test_no_such_model(viewer: httpx.Client, model: object) -> None:
     assert "BLIP = 0, BLIP_QUANTIZED = 1, FACTS = 2" in error(answer, 400)
 
 
-def test_a_model_that_is_not_installed_names_the_command(fresh_web: Fresh, tmp_path: Any) -> None:
+def test_a_model_that_is_not_installed_names_the_command(
+    fresh_web: FreshWeb, tmp_path: Any
+) -> None:
     web = fresh_web(models_dir=tmp_path / "none")
     viewer = web.client(web.account("viewer"))
     for asked in ({"image": text(PHOTO)}, {"images": [text(PHOTO)] * 2}):
@@ -238,7 +239,7 @@ def test_a_token_that_is_not_valid_is_never_taken_for_none(
 
 
 @pytest.fixture
-def open_door(fresh_web: Fresh) -> WebServer:
+def open_door(fresh_web: FreshWeb) -> WebServer:
     """A server that nobody has asked for anything yet."""
     return fresh_web()
 
@@ -277,13 +278,13 @@ def test_a_visitors_batch_is_one_call_and_bounded(open_door: WebServer) -> None:
     assert ten.headers["ratelimit-remaining"] == "2"
 
 
-def test_without_calls_for_visitors_one_must_sign_in(fresh_web: Fresh) -> None:
+def test_without_calls_for_visitors_one_must_sign_in(fresh_web: FreshWeb) -> None:
     stranger = fresh_web(anonymous_calls=0).client()
     assert "sign in" in error(stranger.post(ADDRESS, json={"image": text(PHOTO)}), 401)
     assert stranger.get("/api/v1/models").json()["allowance"]["limit"] == 0
 
 
-def test_limits_of_pictures_parts_and_body(fresh_web: Fresh) -> None:
+def test_limits_of_pictures_parts_and_body(fresh_web: FreshWeb) -> None:
     web = fresh_web(vision_image_bytes=50_000, max_parts=3, max_body_bytes=1_000_000)
     viewer = web.client(web.account("viewer"))
     large = PHOTO + bytes(60_000)

@@ -112,15 +112,20 @@ def test_facets_timeline_and_map(client: httpx.Client, base: str) -> None:
     assert {one["value"] for one in facets["countries"]} == {"France", "Sweden"}
     assert [one["value"] for one in facets["years"]] == ["2016", "2017"]
     months = ask(client, f"{base}/timeline")
-    assert months == [{"start": "2016-07", "count": 1}, {"start": "2017-01", "count": 1}]
+    bars = [{"start": "2016-07", "count": 1}, {"start": "2017-01", "count": 1}]
+    assert months == {"buckets": bars, "next": None}
     days = ask(client, f"{base}/timeline", unit="day", q="camera:canon")
-    assert days == [{"start": "2017-01-20", "count": 1}]
+    assert days["buckets"] == [{"start": "2017-01-20", "count": 1}]
     world = ask(client, f"{base}/map")
-    assert sorted(one["count"] for one in world) == [1, 1]
-    (alps,) = ask(client, f"{base}/map", bounds="40,0,50,10", zoom=8)
+    assert sorted(one["count"] for one in world["clusters"]) == [1, 1]
+    part = ask(client, f"{base}/map", bounds="40,0,50,10", zoom=8)
+    (alps,) = part["clusters"]
+    assert ask(client, f"{base}/count", area=part["bounds"]) == {"number": 1, "exact": True}
+    assert (part["zoom"], part["next"]) == (8, None)
     assert (round(alps["latitude"], 2), round(alps["longitude"], 2)) == (45.92, 6.87)
     assert client.get(f"{base}/map", params={"bounds": "a,b"}).status_code == 400
     assert client.get(f"{base}/timeline", params={"unit": "hour"}).status_code == 400
+    assert client.get(f"{base}/timeline", params={"after": -1}).status_code == 400
 
 
 def test_one_picture_with_all_that_is_known(

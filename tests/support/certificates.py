@@ -45,16 +45,23 @@ class Authority:
             .add_extension(here, critical=False)
             .sign(self.key, hashes.SHA256())
         )
-        cert, private = self.folder / f"{name}.cert.pem", self.folder / f"{name}.key.pem"
-        cert.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        private.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
+        return written(self.folder, name, signed, key)
+
+
+def written(
+    folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> tuple[Path, Path]:
+    """(certificate, key) as PEM files."""
+    cert, private = folder / f"{name}.cert.pem", folder / f"{name}.key.pem"
+    cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
-        return cert, private
+    )
+    return cert, private
 
 
 def _name(name: str) -> x509.Name:

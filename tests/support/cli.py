@@ -50,17 +50,25 @@ def command(*arguments: str | bytes | Path) -> list[str | bytes | Path]:
     return [sys.executable, "-m", "caseframe", *arguments]
 
 
+def end(process: subprocess.Popen[str]) -> None:
+    """End a process, politely if it can."""
+    process.terminate()
+    try:
+        process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def ending(process: subprocess.Popen[str]) -> Iterator[None]:
     """Have a process that was started end with the block, politely if it can."""
     try:
         yield
     finally:
-        process.terminate()
         try:
-            process.wait(60)
+            end(process)
         finally:
-            process.kill()
             process.communicate()
 
 

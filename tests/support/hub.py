@@ -12,6 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from caseframe.vision.download import DownloadOptions
+from caseframe.vision.manifest import PinnedFile, PinnedModel
+from caseframe.vision.store import ModelStore
+
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
 
 @dataclass
 class Hub:
@@ -51,6 +57,34 @@ def hub() -> Iterator[Hub]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def pin(files: dict[str, bytes], *, digests: bool = True) -> dict[str, PinnedModel]:
+    """A manifest with one model, `blip-tiny`, of these files."""
+    pinned = tuple(
+        PinnedFile(name, len(data), hashlib.sha256(data).hexdigest())
+        if digests
+        else PinnedFile(name)
+        for name, data in files.items()
+    )
+    model = PinnedModel("blip-tiny", "tiny", "example/tiny", REVISION, "MIT", pinned)
+    return {"blip-tiny": model}
+
+
+def options(source: Hub, **more: object) -> DownloadOptions:
+    """Fetching from a hub, once and without pauses unless told otherwise."""
+    given = {"tries": 1, "pause_seconds": 0.0, **more}
+    return DownloadOptions(url=source.url, **given)  # type: ignore[arg-type]
+
+
+def store_of(source: Hub, root: Path, *, digests: bool = True) -> ModelStore:
+    """A store below `root` that knows the hub's files as `blip-tiny`."""
+    return ModelStore(root / "models", pin(source.files, digests=digests))
+
+
+def nothing_installed(store: ModelStore) -> bool:
+    """Neither a model nor the rest of one."""
+    return all(entry.installed is None and entry.reason is None for entry in store.list())
 
 
 class _Handler(BaseHTTPRequestHandler):

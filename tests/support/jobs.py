@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +13,15 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 from grpc_tools import protoc
+from tests.support.people import Town
+from tests.support.web import Person
 
+from caseframe.accounts.accounts import Accounts
 from caseframe.accounts.tokens import TokenMint
+from caseframe.catalog.database import Catalog
 from caseframe.jobmanager.server import JobServices, serving
+from caseframe.pipeline.manager import JobManager
+from caseframe.stages.registry import Registry
 from caseframe.tls import TlsFiles
 
 CONTRACT = """
@@ -159,3 +166,51 @@ def job_server(
     services = JobServices(parts.catalog, parts.accounts, mint, parts.manager, sources, stages)
     with serving(services, address, tls=tls, grace=grace) as where:
         yield where
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the service stands on."""
+
+    town: Town
+    manager: JobManager
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.town.catalog
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.town.accounts
+
+
+def idle(town: Town) -> Parts:
+    """Parts with a manager that is never started: no job is run."""
+
+    def no_runner(*_: object) -> None:
+        raise AssertionError("nothing is run here")
+
+    return Parts(town, JobManager(town.catalog, Registry(()), no_runner))  # type: ignore[arg-type]
+
+
+def as_person(raw: RawClient, person: Person) -> RawClient:
+    """The same client as a person who is signed in."""
+    return raw.with_token(f"Bearer {person.tokens.access}")
+
+
+def create(client: RawClient, name: str = "A job", source: str = "Office") -> str:
+    """The id of a new job."""
+    return str(client("createNewJob", name=name, description="Words", source=source).id)
+
+
+def finished(client: RawClient, job: str) -> None:
+    """Start a job that may be started already, and wait for its end."""
+    end = time.monotonic() + WAIT
+    while client("startScanningJob", id=job).state != "completed":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def listed(client: RawClient, method: str = "getAllJobs", **wanted: object) -> list[str]:
+    """The ids of jobs in the order they come."""
+    return [job.id for job in client(method, **wanted).jobs.values]

@@ -19,11 +19,11 @@ from caseframe.domain.errors import ModelUnavailable, PictureError
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.picture import Picture
 from caseframe.scanner.sniff import sniff
+from caseframe.tls import TlsFiles
 from caseframe.vision.decoding import DecoderOptions
 from caseframe.vision.describer import Identity
 from caseframe.vision.server import serving
 from caseframe.vision.service import Models, ServiceOptions, VisionService
-from caseframe.vision.tls import TlsFiles
 
 LIMITS = Limits(max_pixels=50_000_000)
 WAIT = 60.0

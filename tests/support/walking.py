@@ -18,6 +18,11 @@ from caseframe.web.api import ROUTERS as API
 from caseframe.web.pages import ROUTERS as PAGES
 
 SAFE = {"GET", "HEAD"}
+ANYTHING = {
+    "job_id": "x", "image_id": "1", "user_id": "x", "session_id": "x", "invitation_id": "x",
+    "provider": "x",
+}  # fmt: skip
+"""Something for every parameter of an address."""
 _NAMED = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.policy import default as modern
@@ -192,6 +192,10 @@ class WebServer:
         """Close the clients that were given away."""
         for client in self._clients:
             client.close()
+
+
+FreshWeb = Callable[..., WebServer]
+"""Starts a server of one's own with settings: what the fixture `fresh_web` gives."""
 
 
 def clean_settings(cache: Path, **given: Any) -> Settings:

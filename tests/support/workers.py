@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.cli import command, environment
+from tests.support.cli import command, end, environment
 
 _READY = "running; health at"
 _DOOR = re.compile(r"health at (http://\S+)/ready")
@@ -70,12 +70,9 @@ def stage_worker(
         assert made.ready.wait(60), "".join(made.lines)
         yield made
     finally:
-        process.terminate()
         try:
-            process.wait(60)
+            end(process)
         finally:
-            process.kill()
-            process.wait()
             reader.join(10)
             if process.stdout is not None:
                 process.stdout.close()

@@ -157,9 +157,6 @@ class Bus:
         breaks, or the broker does not confirm in time (as it does while its memory is full): then
         the message may or may not have arrived.
         """
-        channel = self._channel
-        if channel is None:
-            raise BrokerAway(f"RabbitMQ at {self.options.place}: {self.reason}")
         properties = Basic.Properties(
             headers=dict(headers or {}),
             content_type="application/json",
@@ -169,6 +166,19 @@ class Bus:
             expiration=None if life is None else str(int(life * 1000)),
             timestamp=datetime.now(UTC),
         )
+        await self._confirmed(body, exchange, routing_key, properties, seconds)
+
+    async def _confirmed(
+        self,
+        body: bytes,
+        exchange: str,
+        routing_key: str,
+        properties: Basic.Properties,
+        seconds: float,
+    ) -> None:
+        channel = self._channel
+        if channel is None:
+            raise BrokerAway(f"RabbitMQ at {self.options.place}: {self.reason}")
         try:
             async with asyncio.timeout(seconds) as limit, self._room:
                 with self._bounded(limit):

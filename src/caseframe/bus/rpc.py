@@ -50,6 +50,17 @@ def refusal(status: int, message: str | list[str], **more: Any) -> Refusal:
     )
 
 
+def _started(bus: Bus, name: str) -> LoopThread:
+    """The thread in which a bus connects from now on. Raises UsageError for bad certificates."""
+    loop = LoopThread(name)
+    try:
+        loop.call(bus.start(), _START_SECONDS)
+    except BaseException:
+        loop.close()
+        raise
+    return loop
+
+
 # ---- the side that asks -------------------------------------------------------------------------
 
 
@@ -73,12 +84,7 @@ class RpcClient:
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
         self._replies = ""
         self._bus = Bus(options, self._prepare)
-        self._loop = LoopThread(f"rpc {queue}")
-        try:
-            self._loop.call(self._bus.start(), _START_SECONDS)
-        except BaseException:
-            self._loop.close()
-            raise
+        self._loop = _started(self._bus, f"rpc {queue}")
 
     async def _prepare(self, channel: AbstractChannel) -> None:
         """A fresh queue for each connection: the one before may be locked until it is noticed."""
@@ -214,12 +220,7 @@ class RpcServer:
         self._patience = patience
         self._bus = Bus(options, self._prepare)
         self._bus.subscribe(Subscription(queue, self._arrived, prefetch))
-        self._loop = LoopThread(f"rpc server {queue}")
-        try:
-            self._loop.call(self._bus.start(), _START_SECONDS)
-        except BaseException:
-            self._loop.close()
-            raise
+        self._loop = _started(self._bus, f"rpc server {queue}")
 
     async def _prepare(self, channel: AbstractChannel) -> None:
         await channel.declare_queue(self._queue, durable=True)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import QueuePool
 
+from caseframe import logs
 from caseframe.catalog import triggers  # noqa: F401 - they come with the tables
 from caseframe.catalog.account_tables import metadata  # all tables, not only those of pictures
 from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy
@@ -77,7 +78,7 @@ class Catalog:
             except CatalogAway as error:
                 if time.monotonic() + pause > until:
                     raise
-                _log_away(str(error), pause)
+                logs.warn(__name__, "catalog.away", reason=str(error), again_in=pause)
             time.sleep(pause)
             pause = min(pause * 2, 5.0)
 
@@ -116,12 +117,6 @@ class Catalog:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
-
-
-def _log_away(reason: str, pause: float) -> None:
-    import structlog  # noqa: PLC0415 - slow to load, and most programs have nothing to say
-
-    structlog.get_logger(__name__).warning("catalog.away", reason=reason, again_in=pause)
 
 
 def open_sqlite(file: Path, *, busy_seconds: float = 120.0) -> Catalog:

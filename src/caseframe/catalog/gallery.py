@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, func, select
 
 from caseframe.catalog.gallery_tables import IMAGE_BITS, galleries, tallies, tiles
-from caseframe.catalog.matching import count_fitting
 from caseframe.catalog.order import Place, Sort, cursor, place_of
+from caseframe.catalog.parts import count_fitting
 from caseframe.catalog.search.choices import GalleryQuery, plan_of
 from caseframe.catalog.tables import files, images, thumbnails
 from caseframe.catalog.walk import find, never, steps
@@ -163,12 +163,8 @@ def count(
         total = select(func.sum(tallies.c.count))
         total = total.where(tallies.c.gallery == gallery, tallies.c.topic == "tile")
         return Count(int(connection.scalar(total) or 0))
-    candidates = None if wanted.few else wanted.candidates
-    if candidates is not None:
-        number, all_seen = count_fitting(connection, gallery, wanted, candidates, most + 1)
-        return Count(min(number, most), number <= most and all_seen)
-    number = len(find(connection, Way(gallery, Sort.read("added"), wanted), None, most + 1))
-    return Count(min(number, most), number <= most)
+    number, all_seen = count_fitting(connection, gallery, wanted, most)
+    return Count(min(number, most), number <= most and all_seen)
 
 
 def landmarks(

@@ -4,7 +4,7 @@ A *tile* is one image in one job: what the grid sorts by and shows, in a row nar
 million of them can be walked. Its id is `gallery << 40 | image id`, so the tiles of a job are one
 range of ids, in the order in which their content came into the catalog. A *document* is the text
 to find a tile by, its words folded and separated by blanks (search/document.py). *Tallies* are
-counts that triggers keep (triggers.py) in the transaction of whatever changes.
+counts that triggers keep (triggers.py) in the transaction of whatever changes, and so are *cells*.
 """
 
 from __future__ import annotations
@@ -96,5 +96,21 @@ tallies = Table(
     Column("c", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+# How many pictures were taken in a cell of the map, and the sums of their distances from its south
+# and west edges in units (spread.py).
+cells = Table(
+    "cells",
+    metadata,
+    Column("gallery", ForeignKey("galleries.number", ondelete="CASCADE"), primary_key=True,
+           autoincrement=False),
+    Column("zoom", Integer, primary_key=True, autoincrement=False),
+    Column("down", Integer, primary_key=True, autoincrement=False),
+    Column("across", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("north", BigInteger, nullable=False),
+    Column("east", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )  # fmt: skip

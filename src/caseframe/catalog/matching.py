@@ -8,12 +8,10 @@ from typing import Any
 
 from sqlalchemy import (
     CTE,
-    ColumnElement,
     Connection,
     Select,
     TextualSelect,
     func,
-    literal_column,
     select,
     text,
 )
@@ -22,7 +20,6 @@ from caseframe.catalog.gallery_tables import IMAGE_BITS, documents, tiles
 from caseframe.catalog.search.candidates import Candidates, render_fts5, render_tsquery
 from caseframe.catalog.search.plan import Plan
 
-_CHECKED = 20  # candidates that are looked at for each tile that is counted
 # For this transaction. Sets must fit, else PostgreSQL reads every document of a page to see which
 # one it meant, and searches a set from end to end; and compiling queries takes longer than they do.
 _ROOM = "SELECT set_config('work_mem', '128MB', true), set_config('jit', 'off', true)"
@@ -115,33 +112,3 @@ def these(connection: Connection, ids: Sequence[int]) -> TextualSelect:
     else:
         query = text("SELECT unnest(CAST(:ids AS bigint[])) AS id").bindparams(ids=list(ids))
     return query.columns(tiles.c.id)
-
-
-def fitting(
-    connection: Connection, gallery: int, plan: Plan, columns: Sequence[ColumnElement[Any]]
-) -> Select[Any]:
-    """Columns of all tiles that fit, in no order, to be grouped; however many there are."""
-    least, last = ids_of(gallery)
-    query = select(*columns)
-    if plan.candidates is not None and not plan.few:
-        found = matching(connection, gallery, plan.candidates, -1, _ROOM)
-        return checked(query.join(found, found.c.id == tiles.c.id), plan.unproven)
-    return checked(query, plan).where(tiles.c.id.between(least, last))
-
-
-def count_fitting(
-    connection: Connection, gallery: int, plan: Plan, candidates: Candidates, most: int
-) -> tuple[int, bool]:
-    """(how many of the candidates fit, at most `most`; whether all candidates were looked at)."""
-    most_known = most if plan.exact else _CHECKED * most
-    known = matching(connection, gallery, candidates, most_known, _ROOM)
-    query: Select[Any] = select(literal_column("1")).select_from(known)
-    if not plan.exact:
-        query = checked(query.join(tiles, tiles.c.id == known.c.id), plan.unproven)
-    fits = query.limit(most).subquery()
-    looked_at = select(func.count()).select_from(known).scalar_subquery()
-    row = connection.execute(
-        select(select(func.count()).select_from(fits).scalar_subquery(), looked_at)
-    )
-    number, seen = row.one()
-    return number, plan.exact or seen < _CHECKED * most

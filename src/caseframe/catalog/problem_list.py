@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Select,
@@ -30,7 +31,7 @@ from sqlalchemy import (
 
 from caseframe.catalog import triggers
 from caseframe.catalog.gallery import gallery_of
-from caseframe.catalog.gallery_tables import tiles
+from caseframe.catalog.gallery_tables import IMAGE_BITS, tiles
 from caseframe.catalog.tables import files, problems, tasks
 from caseframe.catalog.tiling import refresh
 from caseframe.domain.errors import UsageError
@@ -195,7 +196,8 @@ def _notes(job_id: str, _gallery: int) -> _Select:
         select(c.id, files.c.image_id, _NULL, _NULL, files.c.path, files.c.path_text, c.stage,
                c.reason)
         .join(files, files.c.id == c.file_id)
-        .where(files.c.job_id == job_id)
+        # In these words, or SQLite begins with all files of the job, and not with the problems.
+        .where(files.c.job_id.concat("") == job_id)
     )  # fmt: skip
     return query, [c.id]
 
@@ -204,10 +206,15 @@ def _remarks(_job: str, gallery: int) -> _Select:
     c = problems.c
     query = (
         select(c.id, c.image_id, _NULL, _NULL, files.c.path, files.c.path_text, c.stage, c.reason)
-        .join(tiles, and_(tiles.c.image_id == c.image_id, tiles.c.gallery == gallery))
+        .join(tiles, tiles.c.id == _tile(gallery, c.image_id))
         .join(files, files.c.id == tiles.c.file_id)
     )
     return query, [c.id]
+
+
+def _tile(gallery: int, image: ColumnElement[int]) -> ColumnElement[int]:
+    """The id of an image's tile: so that no database begins with all tiles of a gallery."""
+    return image + literal(gallery << IMAGE_BITS, BigInteger)
 
 
 def _tasks(state: TaskState, gallery: int) -> _Select:
@@ -215,7 +222,7 @@ def _tasks(state: TaskState, gallery: int) -> _Select:
     query = (
         select(c.stage, c.image_id, c.image_id.label("image"), c.version, c.attempts, files.c.path,
                files.c.path_text, c.stage.label("said_by"), c.reason)
-        .join(tiles, and_(tiles.c.image_id == c.image_id, tiles.c.gallery == gallery))
+        .join(tiles, tiles.c.id == _tile(gallery, c.image_id))
         .join(files, files.c.id == tiles.c.file_id)
         .where(_UNFINISHED, c.state == state)
     )  # fmt: skip

@@ -158,6 +158,7 @@ tasks = Table(
         "ix_tasks_open",
         "state",
         "stage",
+        "image_id",
         sqlite_where=text("state <> 'done'"),
         postgresql_where=text("state <> 'done'"),
     ),

@@ -34,7 +34,7 @@ _Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class _Shown:
+class Shown:
     """One image in one job: the paths to show and to find it by, and how many there are."""
 
     copies: int = 0
@@ -52,7 +52,7 @@ class _Shown:
 
 
 @dataclass(slots=True)
-class _About:
+class About:
     """What is known of an image in whatever job."""
 
     problem: bool = False
@@ -73,15 +73,15 @@ def _refresh(connection: Connection, ids: list[int]) -> None:
     numbers = _numbers(connection, {job for _, job in shown})
     tile_rows: list[_Row] = []
     document_rows: list[_Row] = []
-    of_image: dict[int, list[tuple[str, _Shown]]] = {}
+    of_image: dict[int, list[tuple[str, Shown]]] = {}
     for (image, job), here in shown.items():
         of_image.setdefault(image, []).append((job, here))
     columns = [images.c[name] for name in _IMAGE_COLUMNS]
     for row in connection.execute(select(*columns).where(images.c.id.in_(ids))).mappings():
         for job, here in of_image.get(row["id"], ()):
-            tile = _tile(row, numbers[job], here, about[row["id"]])
+            tile = tile_row(row, numbers[job], here, about[row["id"]])
             tile_rows.append(tile)
-            document_rows.append(_document(tile, row, here, about[row["id"]]))
+            document_rows.append(document_row(tile, row, here, about[row["id"]]))
     _remove_others(connection, ids, {row["id"] for row in tile_rows})
     upsert(connection, tiles, tile_rows, update=_TILE_COLUMNS)
     upsert(connection, documents, document_rows, update=("text",))
@@ -106,15 +106,15 @@ _FILES = select(
 ).order_by(files.c.image_id, files.c.job_id, files.c.id)
 
 
-def _shown(connection: Connection, ids: list[int]) -> dict[tuple[int, str], _Shown]:
+def _shown(connection: Connection, ids: list[int]) -> dict[tuple[int, str], Shown]:
     """Where the images stand, by (image, job); of the files of one, the first `MOST_COPIES`."""
     most = 20 * len(ids) + MOST_COPIES
     rows = connection.execute(_FILES.where(files.c.image_id.in_(ids)).limit(most + 1)).all()
     if len(rows) > most:  # some content stands at thousands of paths; no more of them is read
         rows = [row for image in ids for row in _files_of(connection, image)]
-    shown: dict[tuple[int, str], _Shown] = {}
+    shown: dict[tuple[int, str], Shown] = {}
     for image, job, number, path, path_text in rows:
-        here = shown.setdefault((image, job), _Shown())
+        here = shown.setdefault((image, job), Shown())
         if here.copies < MOST_COPIES:
             here.add(bytes(path), path_text, number)
     _file_problems(connection, shown)
@@ -135,7 +135,7 @@ def _files_of(connection: Connection, image: int) -> Iterator[Any]:
         yield from connection.execute(here.limit(MOST_COPIES))
 
 
-def _file_problems(connection: Connection, shown: dict[tuple[int, str], _Shown]) -> None:
+def _file_problems(connection: Connection, shown: dict[tuple[int, str], Shown]) -> None:
     ids = {image for image, _ in shown}
     query = (
         select(files.c.image_id, files.c.job_id)
@@ -147,8 +147,8 @@ def _file_problems(connection: Connection, shown: dict[tuple[int, str], _Shown])
         shown[image, job].problem = True
 
 
-def _about(connection: Connection, ids: list[int]) -> dict[int, _About]:
-    about = {image: _About() for image in ids}
+def _about(connection: Connection, ids: list[int]) -> dict[int, About]:
+    about = {image: About() for image in ids}
     remarks = select(problems.c.image_id).where(problems.c.image_id.in_(ids))
     failed = select(tasks.c.image_id).where(
         tasks.c.image_id.in_(ids), tasks.c.state == TaskState.FAILED
@@ -170,7 +170,8 @@ def _about(connection: Connection, ids: list[int]) -> dict[int, _About]:
 # ---- what follows from it -------------------------------------------------------------------
 
 
-def _tile(row: Any, gallery: int, here: _Shown, about: _About) -> _Row:
+def tile_row(row: Any, gallery: int, here: Shown, about: About) -> _Row:
+    """The tile of an image (a row of `images`) in a gallery, as a row of `tiles`."""
     path, file_id = here.first or (b"", 0)
     moment = wall_clock(row["captured_at"])
     place = about.place or {}
@@ -224,11 +225,12 @@ def _short(name: str | None) -> str | None:
     return name[:100] if name else None
 
 
-def _document(tile: _Row, row: Any, here: _Shown, about: _About) -> _Row:
+def document_row(tile: _Row, row: Any, here: Shown, about: About) -> _Row:
+    """The words by which a tile is found, as a row of `documents`."""
     return {"id": tile["id"], "text": document(here.paths, _texts(row, about), _marks(tile))}
 
 
-def _texts(row: Any, about: _About) -> Iterator[tuple[str, str]]:
+def _texts(row: Any, about: About) -> Iterator[tuple[str, str]]:
     yield from about.texts
     # What the columns say is found even when a stage gave no texts of its own for them.
     if name := camera_name(row["camera_make"], row["camera_model"]):

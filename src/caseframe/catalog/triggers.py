@@ -1,11 +1,7 @@
-"""Triggers that keep galleries, tallies and SQLite's word index in step with the tables.
+"""What triggers keep in step with the tables: galleries, tallies, SQLite's word index.
 
-They run in the transaction of whatever changes a row, so a count can no more be wrong than a
-foreign key; a test recounts after random histories. SQLite fires them row by row; PostgreSQL once
-a statement, over its transition tables. Where two transactions of PostgreSQL change counts at
-once, the second waits for the first (`LOCK`): each must see the other's rows to count them.
-
-The statements are those of revision 0003. Who changes them adds a migration that drops and makes
+How they count is in watching.py. The statements are those of revision 0003, and those of when and
+where pictures were taken of revision 0005. Who changes them adds a migration that drops and makes
 them again.
 """
 
@@ -16,10 +12,9 @@ from collections.abc import Callable
 from sqlalchemy import Connection, MetaData, event, inspect
 
 from caseframe.catalog import gallery_tables  # noqa: F401 - the triggers stand on these tables
+from caseframe.catalog.spread import CELLS, cells_of, day_of
 from caseframe.catalog.tables import metadata
-
-LOCK = "pg_advisory_xact_lock(hashtext('caseframe.tally'))"
-"""What a transaction of PostgreSQL holds from its first change of a count to its end."""
+from caseframe.catalog.watching import LOCK, Counted, Sums, Watch, drop_triggers, function
 
 # SQL is put together here from our own words only. Each of these reads changed rows under the name
 # `r` (of tiles: `t`) and gives (gallery, topic, a, b, c, count, bytes).
@@ -55,21 +50,29 @@ UNION ALL SELECT t.gallery, 'task', {_TASK}, 1, 0 {_OWN} JOIN tasks r ON r.image
 UNION ALL SELECT t.gallery, 'problem', r.stage, '', '', 1, 0 {_OWN}
   JOIN problems r ON r.image_id = t.image_id
 """
-_COLUMNS = "(gallery, topic, a, b, c, count, bytes)"
-_ADD = (
-    "ON CONFLICT (gallery, topic, a, b, c) DO UPDATE SET"
-    " count = tallies.count + excluded.count, bytes = tallies.bytes + excluded.bytes"
-)
-_WATCHED: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    # table: (what its rows count as, what else does when they come or go, columns that matter)
-    "files": (_FILES, "", ("id", "job_id", "state", "mime", "missing", "size")),
-    "tasks": (_TASKS, "", ("image_id", "stage", "version", "state", "found")),
-    "problems": (_PROBLEMS, "", ("file_id", "image_id", "stage")),
-    "tiles": (
-        _TILES, _OF_TILES,
-        ("gallery", "image_id", "state", "size", "format", "camera", "month", "country", "town"),
-    ),
-}  # fmt: skip
+_TALLIES = Sums("tallies", "gallery, topic, a, b, c", ("count", "bytes"))
+_WATCHED = tuple(
+    Watch(f"{table}_tally", table, columns, (Counted(_TALLIES, rows, others),))
+    for table, rows, others, columns in (
+        ("files", _FILES, "", ("id", "job_id", "state", "mime", "missing", "size")),
+        ("tasks", _TASKS, "", ("image_id", "stage", "version", "state", "found")),
+        ("problems", _PROBLEMS, "", ("file_id", "image_id", "stage")),
+        (
+            "tiles", _TILES, _OF_TILES,
+            ("gallery", "image_id", "state", "size", "format", "camera", "month", "country",
+             "town"),
+        ),
+    )
+)  # fmt: skip
+
+_DAYS = f"""
+SELECT t.gallery, 'day', CAST({day_of("t.captured")} AS text), '', '', 1, t.size {_OWN}
+  WHERE t.captured IS NOT NULL
+"""
+_SPREAD = Watch(
+    "tiles_spread", "tiles", ("gallery", "captured", "size", "latitude", "longitude"),
+    (Counted(_TALLIES, _DAYS), Counted(CELLS, cells_of(_OWN))),
+)  # fmt: skip
 
 
 # ---- SQLite ---------------------------------------------------------------------------------
@@ -87,33 +90,7 @@ def _sqlite() -> list[str]:
             " DELETE FROM problems WHERE file_id = OLD.id; END"
         ),
     ]
-    for table, (rows, others, columns) in _WATCHED.items():
-        watched = [c for c in columns if c != "id"]
-        changed = " OR ".join(f"OLD.{c} IS NOT NEW.{c}" for c in watched)
-        minus, plus = _row("OLD", columns), _row("NEW", columns)
-        less, more = _sqlite_add(rows, minus, "-"), _sqlite_add(rows, plus, "")
-        came, went = _sqlite_add(rows + others, plus, ""), _sqlite_add(rows + others, minus, "-")
-        named, of = f"CREATE TRIGGER {table}_tally_", f"OF {', '.join(watched)} ON {table}"
-        made += [
-            f"{named}insert AFTER INSERT ON {table} BEGIN {came}; END",
-            f"{named}delete AFTER DELETE ON {table} BEGIN {went}; END",
-            f"{named}update AFTER UPDATE {of} WHEN {changed} BEGIN {less}; {more}; END",
-        ]
     return made + _sqlite_words()
-
-
-def _row(name: str, columns: tuple[str, ...]) -> str:
-    return "(SELECT " + ", ".join(f"{name}.{c} AS {c}" for c in columns) + ")"
-
-
-def _sqlite_add(query: str, row: str, sign: str) -> str:
-    counted = query.format(rows=row)
-    named = f"WITH u {_COLUMNS} AS ({counted})"
-    columns = f"gallery, topic, a, b, c, {sign}count, {sign}bytes"
-    return (
-        f"INSERT INTO tallies {_COLUMNS} SELECT * FROM ({named} SELECT {columns} FROM u) "  # noqa: S608
-        f"WHERE true {_ADD}"
-    )
 
 
 def _sqlite_words() -> list[str]:
@@ -160,46 +137,11 @@ def _postgresql() -> list[str]:
     index = "CREATE INDEX ix_documents_words ON documents USING gin (caseframe_words(text))"
     made = [_WORDS, index]
     for name, when, body in _BEFORE:
-        made.append(_function(name, body, "OLD" if "DELETE" in when else "NEW"))
+        made.append(function(name, body, "OLD" if "DELETE" in when else "NEW"))
         made.append(
             f"CREATE TRIGGER {name} {when} FOR EACH ROW EXECUTE FUNCTION caseframe_{name}()"
         )
-    for table, (rows, others, _columns) in _WATCHED.items():
-        added = (rows + others).format(rows="new_rows")
-        gone = _negative((rows + others).format(rows="old_rows"))
-        both = f"{rows.format(rows='new_rows')} UNION ALL {_negative(rows.format(rows='old_rows'))}"
-        for when, query, changed in (
-            ("insert", added, "NEW TABLE AS new_rows"),
-            ("delete", gone, "OLD TABLE AS old_rows"),
-            ("update", both, "OLD TABLE AS old_rows NEW TABLE AS new_rows"),
-        ):
-            name = f"{table}_tally_{when}"
-            made.append(_function(name, f"PERFORM {LOCK}; {_postgresql_add(query)};", "NULL"))
-            made.append(
-                f"CREATE TRIGGER {name} AFTER {when.upper()} ON {table} REFERENCING {changed}"
-                f" FOR EACH STATEMENT EXECUTE FUNCTION caseframe_{name}()"
-            )
     return made
-
-
-def _function(name: str, body: str, returned: str) -> str:
-    return (
-        f"CREATE OR REPLACE FUNCTION caseframe_{name}() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$body$ BEGIN {body} RETURN {returned}; END $body$"
-    )
-
-
-def _negative(query: str) -> str:
-    columns = "gallery, topic, a, b, c, -count, -bytes"
-    return f"SELECT {columns} FROM ({query}) AS minus {_COLUMNS}"  # noqa: S608 - our own words
-
-
-def _postgresql_add(query: str) -> str:
-    return (
-        f"INSERT INTO tallies {_COLUMNS} SELECT gallery, topic, a, b, c, sum(count), sum(bytes) "  # noqa: S608
-        f"FROM ({query}) AS u {_COLUMNS} GROUP BY gallery, topic, a, b, c "
-        f"HAVING sum(count) <> 0 OR sum(bytes) <> 0 {_ADD}"
-    )
 
 
 # ---- both -----------------------------------------------------------------------------------
@@ -208,8 +150,21 @@ _STATEMENTS: dict[str, Callable[[], list[str]]] = {"sqlite": _sqlite, "postgresq
 
 
 def create(connection: Connection) -> None:
-    """Make the triggers and word indexes; the tables must be there."""
-    for statement in _STATEMENTS[connection.dialect.name]():
+    """Make the triggers and word indexes of revision 0003; the tables must be there."""
+    dialect = connection.dialect.name
+    for statement in _STATEMENTS[dialect]():
+        connection.exec_driver_sql(statement)
+    for watch in _WATCHED:
+        _watch(connection, watch)
+
+
+def create_spread(connection: Connection) -> None:
+    """Make the triggers of when and where (revision 0005); the tables must be there."""
+    _watch(connection, _SPREAD)
+
+
+def _watch(connection: Connection, watch: Watch) -> None:
+    for statement in watch.triggers(connection.dialect.name):
         connection.exec_driver_sql(statement)
 
 
@@ -220,26 +175,30 @@ def drop(connection: Connection) -> None:
     else:
         connection.exec_driver_sql("DROP TABLE IF EXISTS document_words")
     names = [("jobs_gallery", "jobs"), ("files_problems", "files")]
-    names += [(f"{t}_tally_{when}", t) for t in _WATCHED for when in ("insert", "delete", "update")]
+    names += [name for watch in _WATCHED for name in watch.names()]
     if connection.dialect.name == "postgresql":
         names.append(("images_tiles", "images"))
     else:
         names += [(f"documents_words_{w}", "documents") for w in ("insert", "delete", "update")]
-    for name, table in names:
-        on = f" ON {table}" if connection.dialect.name == "postgresql" else ""
-        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}{on}")
+    drop_triggers(connection, names)
+
+
+def drop_spread(connection: Connection) -> None:
+    """Remove what `create_spread` made."""
+    drop_triggers(connection, _SPREAD.names())
 
 
 def recount(connection: Connection) -> None:
     """Count everything anew: for catalogs that are older than the triggers, and for tests."""
-    connection.exec_driver_sql("DELETE FROM tallies")
-    queries = [_FILES, _TASKS, _PROBLEMS, _TILES]
-    for query, table in zip(queries, ("files", "tasks", "problems", "tiles"), strict=True):
-        connection.exec_driver_sql(
-            f"WITH u {_COLUMNS} AS ({query.format(rows=table)}) INSERT INTO tallies {_COLUMNS} "  # noqa: S608
-            "SELECT gallery, topic, a, b, c, sum(count), sum(bytes) FROM u "
-            f"WHERE true GROUP BY gallery, topic, a, b, c {_ADD}"
-        )
+    for table in ("tallies", CELLS.table):
+        connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - our own words
+    for watch in (*_WATCHED, _SPREAD):
+        watch.recount(connection)
+
+
+def count_spread(connection: Connection) -> None:
+    """Count when and where pictures were taken, in a catalog that has not done so yet."""
+    _SPREAD.recount(connection)
 
 
 def lock(connection: Connection) -> None:
@@ -254,10 +213,12 @@ def lock(connection: Connection) -> None:
 
 def _made(_target: MetaData, connection: Connection, **_options: object) -> None:
     create(connection)
+    create_spread(connection)
 
 
 def _dropped(_target: MetaData, connection: Connection, **_options: object) -> None:
     if inspect(connection).has_table("documents"):
+        drop_spread(connection)
         drop(connection)
 
 

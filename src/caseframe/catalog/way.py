@@ -32,6 +32,8 @@ def segments(way: Way, start: Place | None) -> list[bool]:
     """The parts of the order from `start` on: tiles with a key (True), then those without."""
     if way.sort.key is not SortKey.CAPTURED:
         return [True]
+    if way.plan.bound(way.sort.key) is not None:  # what has no key fits none
+        return [True] if start is None or start.key is not None or way.back else []
     parts = [False, True] if way.back else [True, False]
     in_last = start is not None and (start.key is None) == (not way.back)
     return parts[1:] if in_last else parts

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from caseframe import logs
 from caseframe.catalog.search.values import FILTERS
 from caseframe.cli.assemble import local_runner
 from caseframe.domain.errors import UsageError
@@ -47,8 +48,16 @@ def stage_context(settings: Settings) -> StageContext:
 
 
 def registry_for(settings: Settings, *, announce: bool = True) -> Registry:
-    """All stages, and which of them work by these settings."""
-    registry = load_registry(stage_context(settings), announce=announce)
+    """All stages, and which of them work by these settings.
+
+    Those that cannot be loaded are logged unless `announce` is false.
+    """
+    registry = load_registry(stage_context(settings))
+    for broken in registry.unloadable if announce else ():
+        logs.warn(
+            __name__, "stage.unloadable",
+            stage=broken.name, source=broken.source, reason=broken.reason,
+        )  # fmt: skip
     found = with_external(registry, settings.external_stages)
     if settings.external_stages:
         _check_fields(found)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +34,7 @@ from caseframe.domain.errors import CaseframeError, UsageError
 from caseframe.jobmanager.server import JobServices, serving
 from caseframe.pipeline.exchange import Metrics
 from caseframe.pipeline.manager import JobManager
+from caseframe.settings import Settings
 
 _GRACE_SECONDS = 20.0
 
@@ -55,10 +56,20 @@ def jobs(
     settings = settings_for()
     if not sources.is_dir():
         raise UsageError(f"--sources {sources} is no folder")
+    with _serving(settings, sources.absolute(), address) as (where, wait):
+        secured = " with TLS" if jobs_tls(settings) else ""
+        typer.echo(f"caseframe jobs: listening at {where}{secured}")
+        wait()
+
+
+@contextmanager
+def _serving(
+    settings: Settings, sources: Path, address: str
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The service at work: where it listens, and what waits until it is asked to end."""
     mint = TokenMint(services_secret(settings))
     amqp = amqp_options(settings, "jobs")
     stages = services_registry(settings)
-    root = os.fsencode(sources.absolute())
     registry = CollectorRegistry()
     ready = Readiness()
     with ExitStack() as stack:
@@ -66,25 +77,19 @@ def jobs(
         catalog = stack.enter_context(services_catalog(settings))
         accounts = stack.enter_context(closing(remote_accounts(amqp, services_secret(settings))))
         queues = stack.enter_context(
-            stage_queues(settings, stages, amqp, catalog, mint, root, Metrics(registry))
+            stage_queues(
+                settings, stages, amqp, catalog, mint, os.fsencode(sources), Metrics(registry)
+            )
         )
         manager = JobManager(catalog, stages, partial(stage_runner, settings), queues.open)
-        services = JobServices(
-            catalog=catalog,
-            accounts=accounts,
-            mint=mint,
-            manager=manager,
-            sources=sources.absolute(),
-            stages=stages.names(),
-        )
+        services = JobServices(catalog, accounts, mint, manager, sources, stages.names())
         tls = jobs_tls(settings)
         where = stack.enter_context(serving(services, address, tls=tls, grace=_GRACE_SECONDS))
         manager.start()
         stack.callback(manager.close)
         registry.register(_Counts(catalog, queues))
         ready.checks = (partial(catalog_trouble, catalog), lambda: queues.exchange.trouble)
-        typer.echo(f"caseframe jobs: listening at {where}{' with TLS' if tls else ''}")
-        wait()
+        yield where, wait
 
 
 class _Counts(Collector):

@@ -11,6 +11,7 @@ from caseframe.domain.errors import CaseframeError, ModelUnavailable
 from caseframe.pipeline.describe import FactsDescriber
 from caseframe.scanner.limits import Limits
 from caseframe.settings import Settings
+from caseframe.tls import TlsFiles
 from caseframe.vision.client import VisionClient
 from caseframe.vision.decoding import DecoderOptions
 from caseframe.vision.describer import Describer
@@ -19,7 +20,6 @@ from caseframe.vision.embedded import EmbeddedVision
 from caseframe.vision.manifest import BLIP_BASE
 from caseframe.vision.service import ServiceOptions
 from caseframe.vision.store import BLIP, ModelStore, missing, missing_extra
-from caseframe.vision.tls import TlsFiles
 
 FACTS = "FACTS"
 AUTO = "auto"

@@ -1,4 +1,4 @@
-"""Fetching pictures from the job manager, for threads and for event loops.
+"""Fetching pictures from the job manager.
 
 What is fetched is whole or an error: the stream ends well only when the file was read to its end,
 and the number of bytes was said beforehand. A process that forks must make its client after.
@@ -19,7 +19,7 @@ from caseframe.jobmanager import jobmanager_pb2 as pb
 from caseframe.jobmanager import protocol
 from caseframe.tls import TlsFiles, client_credentials
 
-__all__ = ["AsyncJobsClient", "JobsClient", "TlsFiles", "channel_options"]
+__all__ = ["AsyncJobsClient", "channel_options"]
 
 _METHOD = f"/{protocol.CONTROLLER}/{protocol.GET_DATA}"
 _FIRST_PAUSE = 0.1
@@ -38,85 +38,12 @@ def channel_options() -> list[tuple[str, Any]]:
     ]
 
 
-class JobsClient:
-    """Fetches pictures; safe to use from many threads.
-
-    `seconds` is the time for one attempt, `patience` how long the job manager may be away. Raises
-    UsageError for an empty address or certificates that cannot be used.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        *,
-        tls: TlsFiles | None = None,
-        seconds: float = 300.0,
-        patience: float = 60.0,
-    ) -> None:
-        self._address = _checked(address)
-        self._seconds = seconds
-        self._patience = patience
-        if tls is None:
-            self._channel = grpc.insecure_channel(address, options=channel_options())
-        else:
-            credentials = client_credentials(tls)
-            self._channel = grpc.secure_channel(address, credentials, options=channel_options())
-        self._get_data = self._channel.unary_stream(
-            _METHOD, pb.GetDataRequest.SerializeToString, pb.GetDataResponse.FromString
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection; calls under way end with JobsAway."""
-        self._channel.close()
-
-    def fetch(self, path: bytes, *, token: str, correlation_id: str, limit: int) -> bytes:
-        """The bytes of the file at `path`, relative to the sources root.
-
-        Raises OverLimit when it has more than `limit` bytes, ReadError when there is no such file
-        or it cannot be read or changed meanwhile, TokenRefused, and JobsAway when the job manager
-        was away for longer than our patience.
-        """
-        retry = _Retry(self._patience)
-        while True:
-            try:
-                return self._fetch(path, protocol.metadata(token, correlation_id), limit)
-            except JobsAway as error:
-                time.sleep(retry.pause(error))
-
-    def _fetch(self, path: bytes, metadata: protocol.Metadata, limit: int) -> bytes:
-        received = _Received(limit)
-        try:
-            call = self._get_data(
-                pb.GetDataRequest(path=path), metadata=metadata, timeout=self._seconds
-            )
-        except ValueError as error:  # what gRPC says of a channel that was closed
-            raise JobsAway("the connection to the job manager was closed") from error
-        try:
-            received.expect(call.initial_metadata() or ())
-            for message in call:
-                received.add(message.data)
-        except grpc.RpcError as error:
-            raise protocol.raised(error, self._address, ReadError) from error
-        finally:
-            call.cancel()
-        return received.whole()
-
-
 class AsyncJobsClient:
-    """The same for one event loop: any number of pictures at once over one connection.
+    """Fetches pictures, any number at once over one connection. For one event loop.
 
-    `stall` is how long nothing may come before an attempt is given up, in seconds.
+    `stall` is how long nothing may come before an attempt is given up, `patience` how long the job
+    manager may be away, in seconds. Raises UsageError for an empty address or certificates that
+    cannot be used.
     """
 
     def __init__(
@@ -151,7 +78,12 @@ class AsyncJobsClient:
             await self._channel.close()
 
     async def fetch(self, path: bytes, *, token: str, correlation_id: str, limit: int) -> bytes:
-        """See `JobsClient.fetch`."""
+        """The bytes of the file at `path`, relative to the sources root.
+
+        Raises OverLimit when it has more than `limit` bytes, ReadError when there is no such file
+        or it cannot be read or changed meanwhile, TokenRefused, and JobsAway when the job manager
+        was away for longer than our patience.
+        """
         self._connect()
         retry = _Retry(self._patience)
         while True:

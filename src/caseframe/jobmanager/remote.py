@@ -27,7 +27,7 @@ from caseframe.jobmanager import jobmanager_pb2 as pb
 from caseframe.jobmanager import protocol
 from caseframe.jobmanager.client import channel_options
 from caseframe.pipeline.progress import Progress, Sample
-from caseframe.tls import TlsFiles, client_credentials
+from caseframe.tls import TlsFiles, open_channel
 
 _log = structlog.get_logger(__name__)
 _SECONDS = 5.0
@@ -52,11 +52,7 @@ class RemoteJobs:
         self._address = address
         self._mint = mint
         self._name = name
-        if tls is None:
-            self._channel = grpc.insecure_channel(address, options=channel_options())
-        else:
-            credentials = client_credentials(tls)
-            self._channel = grpc.secure_channel(address, credentials, options=channel_options())
+        self._channel = open_channel(address, tls, channel_options())
         self._lock = threading.Lock()
         self._seen: pb.ProgressResponse | None = None
         self._seen_at = 0.0

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
+from caseframe import logs
 from caseframe.catalog import recording
 from caseframe.catalog.database import Catalog
 from caseframe.domain.evidence import PICTURE_STATES, Examined, FileState, path_text
@@ -58,7 +59,7 @@ class Collector:
             try:
                 self._write(batch)
             except (DataError, IntegrityError, StatementError) as error:
-                _log_refused(one_line(str(error)))
+                logs.warn(__name__, "collect.batch_refused", reason=one_line(str(error)))
                 for outcome in batch:
                     self._write_alone(outcome)
             self._waiting = []
@@ -114,12 +115,6 @@ class Collector:
                 progress.stages[stage.stage][stage.state] += 1
             progress.current = path_text(outcome.order.path)
         progress.changed()
-
-
-def _log_refused(reason: str) -> None:
-    import structlog  # noqa: PLC0415 - slow to load, and most scans have nothing to say
-
-    structlog.get_logger(__name__).warning("collect.batch_refused", reason=reason)
 
 
 def _refused(stage: StageOutcome, reason: str) -> StageOutcome:

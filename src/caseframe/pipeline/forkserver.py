@@ -6,31 +6,20 @@ anything itself, so that on two cores nobody waits for it. This module must stay
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from multiprocessing.context import ForkServerContext
 
-from caseframe.scanner.confine import start_fork_server
+from caseframe.scanner.forking import THREADS, fork_server
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-_PRELOAD = (
-    "caseframe.pipeline.preload",
-    "caseframe.pipeline.leave",
-    "caseframe.scanner.start_quietly",
-)
+_PRELOAD = ("caseframe.pipeline.preload", "caseframe.pipeline.leave")
 
 
 def start() -> ForkServerContext:
     """Start the fork server unless it runs, without waiting for it; the context for the pool."""
-    for name in _THREADS:  # one picture, one core: the pool is the parallelism
+    for name in THREADS:  # for this process too: the pool is the parallelism
         os.environ.setdefault(name, "1")
     # Newer ONNX Runtimes report to their maker by default; evidence never leaves this machine.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Pydantic would look through all installed packages for plug-ins, here and in the fork server.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*_PRELOAD])
-    start_fork_server()
-    return context
+    return fork_server(_PRELOAD)

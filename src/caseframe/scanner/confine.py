@@ -1,4 +1,4 @@
-"""Bounds on a process that meets hostile bytes: memory, time, and an end by its parent only."""
+"""Bounds on a process that meets hostile bytes: memory, time, and an end with its parent."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
-
-
-def start_fork_server() -> None:
-    """Start the process that workers are forked from, unless it runs. Ctrl-C never reaches them.
-
-    A terminal sends it to all processes, and it is for the parent, which stops the others: one that
-    is still loading its libraries would say at length where it was.
-    """
-    resource_tracker.ensure_running()  # else it would start below, and let Ctrl-C in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def limit_memory(most: int) -> None:

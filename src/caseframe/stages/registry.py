@@ -1,7 +1,7 @@
 """Finding stages: the built-in ones and those that other packages bring by entry point.
 
-A stage that cannot be loaded is named with its reason, in the log and wherever stages are listed,
-and stops no other.
+A stage that cannot be loaded is kept with its reason, for the log and for wherever stages are
+listed, and stops no other.
 """
 
 from __future__ import annotations
@@ -103,26 +103,11 @@ def with_external(registry: Registry, external: Sequence[ExternalStage]) -> Regi
     return replace(registry, stages=tuple(stages))
 
 
-def load_registry(context: StageContext, *, announce: bool = True) -> Registry:
-    """Every stage, and by `context` whether it can work here. Never raises for a broken one.
-
-    Broken ones are logged unless `announce` is false.
-    """
+def load_registry(context: StageContext) -> Registry:
+    """Every stage, and by `context` whether it can work here. Never raises for a broken one."""
     loaded = load_stages()
-    if announce and loaded.unloadable:
-        _announce(loaded.unloadable)
     stages = tuple(replace(a, reason=_missing(a.stage, context)) for a in loaded.stages)
     return replace(loaded, stages=stages)
-
-
-def _announce(unloadable: Iterable[Unloadable]) -> None:
-    import structlog  # noqa: PLC0415 - slow to load, and rarely needed
-
-    log = structlog.get_logger(__name__)
-    for broken in unloadable:
-        log.warning(
-            "stage.unloadable", stage=broken.name, source=broken.source, reason=broken.reason
-        )
 
 
 def _missing(stage: Stage, context: StageContext) -> str | None:

@@ -22,11 +22,11 @@ from caseframe.domain.errors import (
     VisionBusy,
     VisionLate,
 )
+from caseframe.tls import TlsFiles, open_channel
 from caseframe.vision import computer_vision_pb2 as pb
 from caseframe.vision import protocol
 from caseframe.vision.describer import Identity
 from caseframe.vision.sending import Conversation, Open
-from caseframe.vision.tls import TlsFiles, client_credentials
 
 __all__ = ["Answer", "ModelInfo", "TlsFiles", "VisionClient"]
 
@@ -72,10 +72,7 @@ class _Service:
 
     def __init__(self, address: str, tls: TlsFiles | None) -> None:
         self.address = address
-        if tls is None:
-            self.channel = grpc.insecure_channel(address, options=_OPTIONS)
-        else:
-            self.channel = grpc.secure_channel(address, client_credentials(tls), options=_OPTIONS)
+        self.channel = open_channel(address, tls, _OPTIONS)
         path = f"/{protocol.SERVICE}/"
         self.describe = self.channel.unary_unary(
             path + protocol.PROCESS_IMAGE,

@@ -6,7 +6,6 @@ Pebble's pool replaces a process that died or was ended, and says which picture 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import threading
@@ -16,7 +15,6 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
 from signal import Signals
 from typing import Any
 
@@ -24,15 +22,10 @@ from pebble import ProcessExpired, ProcessPool
 
 from caseframe.domain.errors import CaseframeError, OverLimit, PictureError, VisionFailed
 from caseframe.domain.text import one_line
-from caseframe.scanner.confine import (
-    alarm,
-    leave_with_parent,
-    limit_memory,
-    start_fork_server,
-)
+from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory
+from caseframe.scanner.forking import fork_server
 
 Prepare = Callable[[bytes], Any]
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _START_SECONDS = 20
 _STOP_SECONDS = 10
 _SPARE_SECONDS = 30  # for a process that ignores its own alarm
@@ -64,7 +57,7 @@ class Decoders:
             max_workers=self._options.processes,
             initializer=_start,
             initargs=(self._prepares, self._options),
-            context=_context(self._options.preload),
+            context=fork_server(self._options.preload),  # the model here keeps its threads
         )
 
     async def warm(self) -> None:
@@ -129,20 +122,6 @@ def _end(pool: ProcessPool) -> None:
     pool.stop()
     with suppress(TimeoutError, RuntimeError):
         pool.join(timeout=_STOP_SECONDS)
-
-
-def _context(preload: Sequence[str]) -> ForkServerContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*preload, "caseframe.scanner.start_quietly"])
-    # One picture, one core: the pool is the parallelism. The model beside us keeps its threads.
-    ours = {name: "1" for name in _THREADS if name not in os.environ}
-    os.environ.update(ours)
-    try:
-        start_fork_server()
-    finally:
-        for name in ours:
-            del os.environ[name]
-    return context
 
 
 class _Here:

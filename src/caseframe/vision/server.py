@@ -15,11 +15,11 @@ from grpc_reflection.v1alpha import reflection
 
 from caseframe.domain.errors import CaseframeError, ModelUnavailable, VisionAway
 from caseframe.domain.text import one_line
+from caseframe.tls import TlsFiles, listen
 from caseframe.vision import computer_vision_pb2 as pb
 from caseframe.vision import protocol
 from caseframe.vision.batch import Batch
 from caseframe.vision.service import Models, ModelState, ServiceOptions, VisionService
-from caseframe.vision.tls import TlsFiles, listen
 
 _log = structlog.get_logger(__name__)
 _CALLS = 4096  # at once, the waiting ones included; gRPC refuses more with RESOURCE_EXHAUSTED

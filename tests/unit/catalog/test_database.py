@@ -16,18 +16,19 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, select, text
 from tests.support.outcomes import done, outcome
 
-from caseframe.catalog import database, gallery, jobs, recording, tally
+from caseframe.catalog import database, gallery, jobs, recording, tally, triggers
 from caseframe.catalog.database import (
     Catalog,
     open_postgresql,
     open_sqlite,
     upgrade,
 )
-from caseframe.catalog.gallery_tables import documents
+from caseframe.catalog.gallery_tables import cells, documents, tallies
 from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import metadata
 from caseframe.domain.errors import CaseError, CatalogBusy
-from caseframe.domain.facts import Facts, Text
+from caseframe.domain.facts import Capture, Facts, Place, Text
+from caseframe.domain.work import Outcome
 
 
 def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
@@ -145,14 +146,47 @@ def test_documents_of_an_older_catalog_get_the_words_of_new_ones(tmp_path: Path)
     opened.close()
 
 
+def test_an_older_catalog_counts_when_and_where(catalog: Catalog) -> None:
+    """What was there before revision 0005 is counted by it, and what comes later by triggers."""
+    with catalog.begin() as connection:
+        job = jobs.create_job(connection, "old", b"/old", ())
+        recording.record(connection, job.id, [_taken(number) for number in range(60)])
+        before = _when_and_where(connection)
+        _downgrade(connection, "0004")
+        upgrade(connection)
+        assert _when_and_where(connection) == before
+        recording.record(connection, job.id, [_taken(number) for number in range(60, 90)])
+        after = _when_and_where(connection)
+        triggers.recount(connection)
+        assert _when_and_where(connection) == after
+        assert len(after) > len(before) > 60
+
+
+def _taken(number: int) -> Outcome:
+    facts = Facts(
+        capture=Capture(f"20{number % 30:02}-05-1{number % 3}T10:00:00"),
+        place=Place(number - 45.0, 2.0 * number, country="Fiji"),
+    )
+    return outcome(b"%d.jpg" % number, b"%d" % number, done("exif", facts=facts))
+
+
+def _when_and_where(connection: Connection) -> set[tuple[Any, ...]]:
+    days = connection.execute(select(tallies).where(tallies.c.topic == "day"))
+    return {tuple(row) for row in (*days, *connection.execute(select(cells)))}
+
+
 def _back_to(file: Path, revision: str) -> None:
     engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        _downgrade(connection, revision)
+    engine.dispose()
+
+
+def _downgrade(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-    engine.dispose()
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from functools import cache
 
 from PIL import Image
+
+from caseframe.stages.exif import ExifResult
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SIGNED = 1, 2, 3, 4, 5, 7, 10
 SIZES = {BYTE: 1, ASCII: 1, SHORT: 2, LONG: 4, RATIONAL: 8, UNDEFINED: 1, SIGNED: 8}
 
 Entry = tuple[int, bytes]
 """A TIFF type and the bytes of its values."""
+Read = Callable[[bytes], ExifResult]
+"""What the stage finds in these bytes: what the fixture `read` gives."""
 
 
 def text(value: str | bytes) -> Entry:
@@ -118,3 +123,40 @@ def png(*chunks: bytes) -> bytes:
 def bomb(megabytes: int) -> bytes:
     engine = zlib.compressobj(9)
     return b"".join(engine.compress(bytes(1 << 20)) for _ in range(megabytes)) + engine.flush()
+
+
+CAMERA = {
+    0x010F: text("ACME"),
+    0x0110: text("Shot 3"),
+    0x0112: short(6),
+    0x0131: text("firmware 1.2"),
+    0x0132: text("2021:02:03 04:05:06"),
+}
+SHOT = {
+    0x829A: ratio(10, 2000),
+    0x829D: ratio(56, 10),
+    0x8827: short(200),
+    0x9003: text("2021:02:03 04:05:06"),
+    0x9004: text("2021:02:03 04:05:07"),
+    0x9011: text("+05:30"),
+    0x9204: (SIGNED, struct.pack("<ii", -2, 6)),
+    0x9209: short(16),
+    0x920A: ratio(50, 1),
+    0x9291: text("042"),
+    0xA432: ratio(18, 1, 55, 1, 35, 10, 56, 10),
+    0xA434: text("ACME 18-55"),
+}
+
+
+GPS = {
+    0x0001: text("S"),
+    0x0002: ratio(43, 1, 28, 1, 281_400_000, 100_000_000),
+    0x0003: text("W"),
+    0x0004: ratio(11, 1, 53, 1, 6, 1),
+    0x0005: (BYTE, b"\x01"),
+    0x0006: ratio(325, 10),
+    0x0007: ratio(14, 1, 27, 1, 724, 100),
+    0x0010: text("M"),
+    0x0011: ratio(935, 10),
+    0x001D: text("2008:10:23"),
+}

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import struct
-import time
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.unit.stages.exif_files import (
-    ASCII,
     BYTE,
-    LONG,
-    SHORT,
-    SIGNED,
+    CAMERA,
+    GPS,
+    SHOT,
     UNDEFINED,
     Entry,
-    bomb,
+    Read,
     chunk,
-    directory,
     picture,
     png,
     ratio,
-    short,
     text,
     tiff,
     with_exif,
@@ -35,60 +28,11 @@ from tests.unit.stages.exif_files import (
     xmp,
 )
 
-from caseframe.domain.evidence import PictureInfo
 from caseframe.domain.facts import Camera, Capture, Text
 from caseframe.stages.exif import ExifResult, ExifStage
-from caseframe.stages.stage import Pixels, StageContext, StageError
+from caseframe.stages.stage import StageContext
 
 pytest.importorskip("exiv2")
-
-HANG_SECONDS = 30
-
-Read = Callable[[bytes], ExifResult]
-
-
-@dataclass(frozen=True)
-class Bytes:
-    """A frame of bytes only."""
-
-    data: bytes
-
-    @property
-    def info(self) -> PictureInfo:
-        raise AssertionError("the stage needs no header")
-
-    def pixels(self, max_side: int) -> Pixels:
-        raise AssertionError("the stage needs no pixels")
-
-
-@pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
-    stage = ExifStage()
-    stage.prepare(StageContext(tmp_path_factory.mktemp("cache")))
-    return lambda data: stage.run(Bytes(data), {})
-
-
-CAMERA = {
-    0x010F: text("ACME"),
-    0x0110: text("Shot 3"),
-    0x0112: short(6),
-    0x0131: text("firmware 1.2"),
-    0x0132: text("2021:02:03 04:05:06"),
-}
-SHOT = {
-    0x829A: ratio(10, 2000),
-    0x829D: ratio(56, 10),
-    0x8827: short(200),
-    0x9003: text("2021:02:03 04:05:06"),
-    0x9004: text("2021:02:03 04:05:07"),
-    0x9011: text("+05:30"),
-    0x9204: (SIGNED, struct.pack("<ii", -2, 6)),
-    0x9209: short(16),
-    0x920A: ratio(50, 1),
-    0x9291: text("042"),
-    0xA432: ratio(18, 1, 55, 1, 35, 10, 56, 10),
-    0xA434: text("ACME 18-55"),
-}
 
 
 def test_camera_tags_have_the_names_and_readings_that_exiftool_users_know(read: Read) -> None:
@@ -135,20 +79,6 @@ def test_other_formats_hold_the_same_block(read: Read, form: str) -> None:
     result = read(picture(form, exif=image))
     assert (result.camera_make, result.camera_model) == ("ACME", "Shot 3")
     assert result.found
-
-
-GPS = {
-    0x0001: text("S"),
-    0x0002: ratio(43, 1, 28, 1, 281_400_000, 100_000_000),
-    0x0003: text("W"),
-    0x0004: ratio(11, 1, 53, 1, 6, 1),
-    0x0005: (BYTE, b"\x01"),
-    0x0006: ratio(325, 10),
-    0x0007: ratio(14, 1, 27, 1, 724, 100),
-    0x0010: text("M"),
-    0x0011: ratio(935, 10),
-    0x001D: text("2008:10:23"),
-}
 
 
 def test_gps_is_signed_and_exact(read: Read) -> None:
@@ -369,111 +299,6 @@ def test_no_metadata_is_not_found_and_no_error(read: Read, form: str) -> None:
 
 def test_tiff_has_its_own_tags_only(read: Read) -> None:
     assert read(picture("TIFF")).metadata["Exif"]["ImageWidth"] == 8
-
-
-def loop() -> bytes:
-    pointers = {0x8769: (LONG, struct.pack("<I", 8)), 0x8825: (LONG, struct.pack("<I", 8))}
-    body = directory({0x0112: short(1), **pointers}, 8, following=8)
-    return with_exif(b"II*\x00\x08\x00\x00\x00" + body)
-
-
-def lying_count() -> bytes:
-    lie = struct.pack("<HHII", 0x010F, ASCII, 0x7FFFFFFF, 8)
-    true = struct.pack("<HHII", 0x0112, SHORT, 1, 1)
-    return with_exif(b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 2) + lie + true + bytes(4))
-
-
-def shared_values() -> bytes:
-    """A TIFF of 5 MB, a hundred of whose entries claim the same 5 MB."""
-    size = 5_000_000
-    rows = [struct.pack("<HHII", 0x0112, SHORT, 1, 1)]
-    rows += [struct.pack("<HHII", 0xC000 + n, BYTE, size, 2048) for n in range(100)]
-    head = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(rows)) + b"".join(rows)
-    return head.ljust(2048, b"\x00") + bytes(size)
-
-
-@pytest.mark.parametrize(
-    ("make", "problem"),
-    [
-        (loop, "previously read"),
-        (lying_count, "invalid size"),
-        (shared_values, "left out: too large"),
-    ],
-)
-def test_lying_directories_cost_little_and_lose_only_the_lie(
-    read: Read, make: Callable[[], bytes], problem: str
-) -> None:
-    start = time.monotonic()
-    result = read(make())
-    assert time.monotonic() - start < HANG_SECONDS
-    assert result.orientation == 1
-    assert any(problem in line for line in result.problems)
-    assert "5000000 bytes)" not in str(result.raw)
-
-
-@pytest.mark.parametrize(
-    "head",
-    [b"zTXtRaw profile type exif\x00\x00", b"iTXtXML:com.adobe.xmp\x00\x01\x00\x00\x00"],
-)
-def test_a_text_that_inflates_without_end_is_left_out(read: Read, head: bytes) -> None:
-    block = chunk(b"eXIf", tiff(CAMERA))
-    result = read(png(chunk(head[:4], head[4:] + bomb(256)), block))
-    assert result.camera_make == "ACME"
-    assert any("inflates to more than" in line for line in result.problems)
-
-
-def test_a_colour_profile_is_no_metadata_and_is_not_inflated(read: Read) -> None:
-    assert not read(png(chunk(b"iCCP", b"x\x00\x00" + bomb(256)))).found
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        with_xmp(b"<x:xmpmeta><rdf:RD"),
-        png(
-            chunk(
-                b"iTXt",
-                b"XML:com.adobe.xmp\x00\x00\x00\x00\x00"
-                + xmp("".join(f"<dc:a{n}>x</dc:a{n}>" for n in range(100_000))),
-            )
-        ),
-        with_exif(b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 5000) + bytes(12 * 5000)),
-        png(chunk(b"eXIf", b"nothing of the kind")),
-        picture("JPEG")[:20],
-    ],
-    ids=["broken xmp", "endless xmp", "endless directory", "no exif", "cut"],
-)
-def test_metadata_of_which_nothing_can_be_read_are_a_failure(read: Read, data: bytes) -> None:
-    start = time.monotonic()
-    with pytest.raises(StageError, match="metadata cannot be read: "):
-        read(data)
-    assert time.monotonic() - start < HANG_SECONDS
-
-
-def test_long_values_and_long_results_are_bounded_but_what_matters_is_kept(read: Read) -> None:
-    wide = {0xC000 + n: text("x" * 400) for n in range(140)}
-    result = read(with_exif(tiff(CAMERA | {0x010E: text("y" * 5000)} | wide, SHOT)))
-    assert len(result.raw["Exif"]["Exif.Image.ImageDescription"]) == 2001
-    assert any("longer than 2000 characters" in line for line in result.problems)
-    names = "".join(f"<dc:a{n}>{'x' * 20}</dc:a{n}>" for n in range(3000))
-    packet = b"XML:com.adobe.xmp" + bytes(5) + xmp(names, 'xmp:CreatorTool="Tool 1"')
-    result = read(png(chunk(b"iTXt", packet)))
-    assert len(result.model_dump_json()) < 300_000
-    assert result.software == "Tool 1"
-    assert any("metadata limited to" in line for line in result.problems)
-
-
-def test_long_binary_values_show_their_length_and_start(read: Read) -> None:
-    result = read(with_exif(tiff({}, {0x927C: (UNDEFINED, bytes(range(200)))})))
-    raw = result.raw["Exif"]["Exif.Photo.MakerNote"]
-    assert raw.startswith("(binary, 200 bytes) 000102030405")
-
-
-def test_warnings_do_not_reach_standard_error(
-    read: Read, capfd: pytest.CaptureFixture[str]
-) -> None:
-    read(lying_count())
-    assert capfd.readouterr().err == ""
 
 
 def test_the_stage_keeps_nothing_of_the_picture_before(read: Read) -> None:

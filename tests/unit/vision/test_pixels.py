@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 import pytest
 from PIL import Image
 from tests.makers.photos import FORMATS
@@ -16,6 +17,8 @@ from tests.support.models import require_torch
 from caseframe.domain.errors import OverLimit, PictureError
 from caseframe.scanner.limits import Limits
 from caseframe.vision.pixels import Prepare
+
+pillow_heif.register_heif_opener()
 
 PREPARE = Prepare(384)
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"]

@@ -21,11 +21,6 @@ from caseframe.vision.safe import check_folder, check_safetensors, picture_forma
 from caseframe.vision.store import ModelStore
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_blip(tmp_path_factory.mktemp("tiny") / "model")
-
-
 @pytest.fixture
 def folder(tiny: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny, tmp_path / "carried"))

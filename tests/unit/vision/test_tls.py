@@ -11,8 +11,8 @@ from tests.support.certificates import Authority
 from tests.support.vision import Colours, running
 
 from caseframe.domain.errors import UsageError, VisionAway
+from caseframe.tls import TlsFiles, client_credentials, server_credentials
 from caseframe.vision.client import VisionClient
-from caseframe.vision.tls import TlsFiles, client_credentials, server_credentials
 
 PICTURE = makers.encoded(Image.new("RGB", (4, 4), (9, 8, 7)), "BMP")
 

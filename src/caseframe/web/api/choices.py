@@ -8,9 +8,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from caseframe.catalog import facets as stored
-from caseframe.catalog.facets import Facet, Unit
+from caseframe.catalog import timeline as times
+from caseframe.catalog.facets import Facet
 from caseframe.catalog.search.choices import Area
-from caseframe.catalog.world import MOST_ZOOM, map_clusters
+from caseframe.catalog.spread import MOST_ZOOM
+from caseframe.catalog.timeline import Unit
+from caseframe.catalog.world import map_clusters
 from caseframe.web.deps import SeenJob, ServicesDep
 from caseframe.web.gallery import Chosen, area_of
 
@@ -50,13 +53,33 @@ class BucketOut(BaseModel):
     count: int
 
 
+class TimelineOut(BaseModel):
+    """Bars in their order. While `next` is not null, `after=next` brings more to add to them."""
+
+    buckets: list[BucketOut]
+    next: int | None
+
+
 class ClusterOut(BaseModel):
-    """Pictures near each other: how many, their centre in degrees, the id of one of them."""
+    """The pictures of one cell: how many, their centre in degrees, the numbers of the cell."""
 
     count: int
     latitude: float
     longitude: float
-    image: int
+    down: int
+    across: int
+
+
+class MapOut(BaseModel):
+    """Clusters of the whole cells within `bounds` (south,west,north,east), the largest first.
+
+    While `next` is not null, `after=next` brings more: counts of a cell that comes again add up.
+    """
+
+    bounds: str
+    zoom: int
+    clusters: list[ClusterOut]
+    next: int | None
 
 
 def _facets(values: tuple[Facet, ...]) -> list[FacetOut]:
@@ -75,14 +98,25 @@ def facets(here: ServicesDep, found: SeenJob) -> FacetsOut:
     )  # fmt: skip
 
 
+After = Annotated[int | None, Query(ge=0, lt=2**40, description="`next` of the part before")]
+
+
 @router.get("/jobs/{job_id}/pictures/timeline")
 def timeline(
-    here: ServicesDep, found: SeenJob, query: Chosen, unit: Unit = Unit.MONTH
-) -> list[BucketOut]:
-    """How many pictures were taken when, by the clocks of their cameras; empty times left out."""
+    here: ServicesDep,
+    found: SeenJob,
+    query: Chosen,
+    unit: Unit = Unit.MONTH,
+    after: After = None,
+) -> TimelineOut:
+    """How many pictures were taken when, by the clocks of their cameras; empty times left out.
+
+    Exact, in parts: to look at a million pictures takes a while.
+    """
     with here.catalog.read() as connection:
-        buckets = stored.timeline(connection, found.job.id, query, unit)
-    return [BucketOut(start=bucket.start, count=bucket.count) for bucket in buckets]
+        known = times.timeline(connection, found.job.id, query, unit, after=after)
+    bars = [BucketOut(start=bucket.start, count=bucket.count) for bucket in known.buckets]
+    return TimelineOut(buckets=bars, next=known.next)
 
 
 @router.get("/jobs/{job_id}/pictures/map")
@@ -94,12 +128,21 @@ def world(
         str | None, Query(max_length=100, description="south,west,north,east in degrees")
     ] = None,
     zoom: Annotated[int, Query(ge=0, le=MOST_ZOOM)] = 2,
-) -> list[ClusterOut]:
-    """Where pictures were taken, in clusters as wide as an eighth of a map tile at that zoom."""
+    after: After = None,
+) -> MapOut:
+    """Where pictures were taken, in clusters as wide as an eighth of a map tile at that zoom.
+
+    At a lower zoom where that would be more than 4,096 cells. Exact, in parts.
+    """
     within = _WORLD if bounds is None else area_of(bounds)
     with here.catalog.read() as connection:
-        clusters = map_clusters(connection, found.job.id, query, within, zoom)
-    return [
-        ClusterOut(count=c.count, latitude=c.latitude, longitude=c.longitude, image=c.image_id)
-        for c in clusters
-    ]
+        known = map_clusters(connection, found.job.id, query, within, zoom, after=after)
+    area = known.bounds
+    clusters = [
+        ClusterOut(count=c.count, latitude=c.latitude, longitude=c.longitude, down=c.down,
+                   across=c.across)
+        for c in known.clusters
+    ]  # fmt: skip
+    edges = (area.south, area.west, area.north, area.east)
+    return MapOut(bounds=",".join(f"{one:.8f}" for one in edges), zoom=known.zoom,
+                  clusters=clusters, next=known.next)  # fmt: skip

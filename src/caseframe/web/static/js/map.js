@@ -31,13 +31,30 @@ function marker(cluster) {
   return made.on("click", () => openCluster(cluster));
 }
 
+/** All clusters of an area, in parts that are added up; the area is that of whole cells. */
+async function clusters(area, zoom, signal) {
+  const cells = new Map();
+  for (let after; ;) {
+    const asked = new URLSearchParams({ bounds: area, zoom, ...(q && { q }), ...(after && { after }) });
+    const part = await call(`/api/v1/jobs/${job}/pictures/map?${asked}`, { signal });
+    for (const { down, across, count, latitude, longitude } of part.clusters) {
+      const one = cells.get(`${down} ${across}`) ?? { count: 0, latitude: 0, longitude: 0 };
+      one.latitude += (count * (latitude - one.latitude)) / (one.count + count);
+      one.longitude += (count * (longitude - one.longitude)) / (one.count + count);
+      one.count += count;
+      cells.set(`${down} ${across}`, one);
+    }
+    after = part.next;
+    if (after === null) return { bounds: part.bounds, found: [...cells.values()].sort((one, other) => other.count - one.count) };
+  }
+}
+
 /** A cluster comes apart where its places do; pictures of one place open in the gallery. */
 async function openCluster(cluster) {
   const cell = 360 / 2 ** map.getZoom() / 8;
   const around = [cluster.latitude - cell, cluster.longitude - cell, cluster.latitude + cell, cluster.longitude + cell];
-  const asked = new URLSearchParams({ bounds: around.map((one) => one.toFixed(6)).join(","), zoom: 20, ...(q && { q }) });
   try {
-    const parts = cluster.count === 1 ? [cluster] : await call(`/api/v1/jobs/${job}/pictures/map?${asked}`);
+    const parts = cluster.count === 1 ? [cluster] : (await clusters(around.map((one) => one.toFixed(6)).join(","), 20)).found;
     const box = L.latLngBounds(parts.map((one) => [one.latitude, one.longitude]));
     if (map.getZoom() < map.getMaxZoom() && parts.length > 1) {
       map.fitBounds(box.pad(0.3), { maxZoom: Math.max(map.getZoom() + 1, map.getBoundsZoom(box.pad(0.3))) });
@@ -53,16 +70,15 @@ async function openCluster(cluster) {
 async function draw() {
   aborter.abort();
   aborter = new AbortController();
-  const asked = new URLSearchParams({ bounds: bounds(), zoom: map.getZoom(), ...(q && { q }) });
   try {
-    const found = await call(`/api/v1/jobs/${job}/pictures/map?${asked}`, { signal: aborter.signal });
+    const { found, bounds: counted } = await clusters(bounds(), map.getZoom(), aborter.signal);
     layer.clearLayers();
     for (const cluster of found) marker(cluster).addTo(layer);
     const sum = found.reduce((all, cluster) => all + cluster.count, 0);
     document.getElementById("map-count").textContent = sum
       ? `${sum.toLocaleString()} ${sum === 1 ? "picture" : "pictures"} with a place in this part of the world`
       : "No picture says that it was taken in this part of the world.";
-    document.getElementById("in-view").href = `/jobs/${job}/gallery?${new URLSearchParams({ ...(q && { q }), area: bounds() })}`;
+    document.getElementById("in-view").href = `/jobs/${job}/gallery?${new URLSearchParams({ ...(q && { q }), area: counted })}`;
     return found;
   } catch (error) {
     if (error.name !== "AbortError") notice(error.message, "danger");

@@ -4,6 +4,7 @@ import { h } from "./gallery/dom.js";
 
 const MOST_BARS = 1500; // beyond that, times without pictures are left out
 const MANY = 200; // months beyond which one begins with years
+const PAUSE = 300; // ms between two drawings while counts still come
 const LEAST_APART = 48; // pixels between two years under the bars
 const root = document.getElementById("timeline");
 const job = root.dataset.job;
@@ -13,6 +14,7 @@ const link = document.getElementById("chosen");
 let buckets = [];
 let bars = [];
 let picked = [];
+let aborter = new AbortController();
 
 const pictures = (count) => `${count.toLocaleString()} ${count === 1 ? "picture" : "pictures"}`;
 
@@ -82,21 +84,50 @@ function pick(index) {
   document.getElementById("said").textContent = `Show ${pictures(count)} of ${from === until ? from : `${from} to ${until}`}`;
 }
 
+/** All bars, in parts that are added up; `seen` is told what there is so far. */
+async function fetched(signal, seen) {
+  const counts = new Map();
+  for (let after, drawn = Date.now(); ;) {
+    const asked = new URLSearchParams({ unit: unit.value, ...(q && { q }), ...(after && { after }) });
+    const part = await call(`/api/v1/jobs/${job}/pictures/timeline?${asked}`, { signal });
+    for (const { start, count } of part.buckets) counts.set(start, (counts.get(start) ?? 0) + count);
+    const sorted = [...counts].map(([start, count]) => ({ start, count })).sort((one, other) => (one.start < other.start ? -1 : 1));
+    after = part.next;
+    if (after === null) return sorted;
+    if (Date.now() - drawn > PAUSE) {
+      seen(sorted);
+      drawn = Date.now();
+    }
+  }
+}
+
+function show(found, counting) {
+  buckets = found;
+  document.getElementById("no-times").hidden = buckets.length > 0 || counting;
+  root.hidden = buckets.length === 0;
+  root.setAttribute("aria-busy", String(counting));
+  draw();
+  if (counting) document.getElementById("ends").textContent += ", still counting";
+}
+
 async function load(first = false) {
+  aborter.abort();
+  aborter = new AbortController();
   picked = [];
   link.hidden = true;
   try {
-    buckets = await call(`/api/v1/jobs/${job}/pictures/timeline?${new URLSearchParams({ unit: unit.value, ...(q && { q }) })}`);
+    const found = await fetched(aborter.signal, (some) => show(some, true));
+    buckets = found;
     if (first && spread().length > MANY) {
       unit.value = "year";
       await load();
       return;
     }
-    document.getElementById("no-times").hidden = buckets.length > 0;
-    root.hidden = buckets.length === 0;
-    draw();
+    picked = [];
+    link.hidden = true;
+    show(found, false);
   } catch (error) {
-    notice(error.message, "danger");
+    if (error.name !== "AbortError") notice(error.message, "danger");
   }
 }
 

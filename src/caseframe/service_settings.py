@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 
 from caseframe.domain.external import ExternalStage
 
@@ -59,10 +60,10 @@ class ServiceSettings(BaseSettings):
         description="host:port where a service answers /health, /ready and /metrics; port 0 takes "
         "any, which it prints.",
     )
-    queue_stages: tuple[str, ...] = Field(
+    queue_stages: Annotated[tuple[str, ...], NoDecode] = Field(
         ("faces", "caption"),
-        description="Stages that workers over RabbitMQ carry out, as a JSON list; those that need "
-        "their results go the same way, and the job manager does the others while it reads.",
+        description="Stages that workers over RabbitMQ carry out, separated by commas; those that "
+        "need their results go the same way, and the job manager does the others while it reads.",
     )
     external_stages: tuple[ExternalStage, ...] = Field(
         (),

@@ -6,17 +6,22 @@ Sources, the first that says something wins: command line, environment (`CASEFRA
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import platformdirs
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import to_json
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -27,8 +32,22 @@ from caseframe.domain.providers import Provider
 from caseframe.domain.tiles import tile_template
 from caseframe.service_settings import ServiceSettings
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 CONFIG_FILE = "caseframe.toml"
 _PREFIX = "CASEFRAME_"
+ALLOWED = {
+    "models_url": "an address that begins with http:// or https://",
+    "describe_with": "auto, BLIP, BLIP_QUANTIZED or FACTS",
+    "vision_device": "auto, cpu, cuda or one of several, such as cuda:1",
+    "vision_precision": "auto, float32, bfloat16 or float16",
+    "public_url": "an address such as https://pictures.example.org, without ? and #",
+    "smtp_tls": "starttls, tls or none",
+    "log_level": "debug, info, warning or error",
+    "name": "small letters, digits and -, first a letter or digit, at most 64",
+}
+"""What to say of a value that does not fit a setting's pattern, by the setting's last name."""
 _SECRETIVE = {"catalog_url", "oauth_providers"}
 
 
@@ -210,10 +229,10 @@ class Settings(ServiceSettings):
         description="Other providers to sign in with, as JSON or TOML tables; see the page on "
         "accounts.",
     )
-    trusted_proxies: tuple[str, ...] = Field(
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Addresses or networks of proxies in front of this server, whose "
-        "X-Forwarded-For is believed.",
+        "X-Forwarded-For is believed, such as 10.0.0.5,192.168.0.0/16.",
     )
     max_body_bytes: int = Field(
         256_000_000, ge=1_000_000, description="Largest request with pictures in it."
@@ -241,6 +260,18 @@ class Settings(ServiceSettings):
         description="Least level of log lines on standard error: debug, info, warning or error.",
     )  # fmt: skip
     log_json: bool = Field(False, description="Log lines as JSON, one event a line.")
+
+    @field_validator("trusted_proxies", "queue_stages", mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        return _as_list(given) if isinstance(given, str) else given
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for text in given:
+            ip_network(text, strict=False)  # says what is wrong with it
+        return given
 
     def environment(self) -> dict[str, str]:
         """All that was set, as the environment of a child process that stands in another folder.
@@ -275,6 +306,17 @@ def _as_variable(value: object) -> str:
     return to_json(value).decode() if isinstance(value, tuple) else str(value)
 
 
+def _as_list(text: str) -> list[str]:
+    """`a, b` or a JSON list. Raises ValueError."""
+    if not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        found: list[str] = json.loads(text)
+    except ValueError:
+        raise ValueError("it begins like a JSON list and is none; write: a,b") from None
+    return found
+
+
 def load_settings(**given: object) -> Settings:
     """Settings with what the command line gave (None means not given).
 
@@ -286,8 +328,23 @@ def load_settings(**given: object) -> Settings:
     try:
         return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise UsageError(f"setting {name}: {first['msg']}") from error
+        raise UsageError(_words(error.errors()[0])) from error
+    except SettingsError as error:
+        raise UsageError(_not_json(error)) from error
     except (OSError, ValueError) as error:
         raise UsageError(f"the settings file cannot be read: {error}") from error
+
+
+def _words(wrong: ErrorDetails) -> str:
+    where = [str(part) for part in wrong["loc"]]
+    name, said = ".".join(where) or "settings", wrong["msg"].removeprefix("Value error, ")
+    if wrong["type"] == "string_pattern_mismatch" and where[-1] in ALLOWED:
+        said = f"it takes {ALLOWED[where[-1]]}, not {wrong['input']!r}"
+    return f"setting {name}: {said}"
+
+
+def _not_json(error: SettingsError) -> str:
+    """Only the environment holds JSON: pydantic-settings tells the field's name, quoted."""
+    found = re.search(r'field "(\w+)"', str(error))
+    variable = f"{_PREFIX}{found[1].upper()}" if found else "a variable of the environment"
+    return f'{variable} must be JSON, such as [{{"name": "…"}}]: {error.__cause__ or error}'

@@ -138,10 +138,27 @@ def test_names_of_any_bytes_stay_on_one_line_and_are_exact_in_json(
     assert len(exact) == 1
 
 
-def test_no_pictures_is_no_error(cli: Cli, tmp_path: Path, none: dict[str, str]) -> None:
-    (tmp_path / "empty").mkdir()
-    done = cli("describe", tmp_path / "empty", **none)
-    assert (done.status, done.out, done.err) == (0, "", "")
+def test_a_folder_without_pictures_says_so(cli: Cli, tmp_path: Path, none: dict[str, str]) -> None:
+    empty, texts = tmp_path / "empty", tmp_path / "texts"
+    empty.mkdir()
+    texts.mkdir()
+    (texts / "a.txt").write_text("a")
+    (texts / "zero").write_bytes(b"")
+    done = cli("describe", empty, texts, **none)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.splitlines() == [
+        f"caseframe: {folder}: no pictures in this folder" for folder in (empty, texts)
+    ]
+
+
+def test_an_empty_file_that_is_named_like_a_picture_gets_its_line(
+    cli: Cli, folder: Path, none: dict[str, str]
+) -> None:
+    (folder / "z.jpg").unlink()
+    (folder / "empty.JPG").write_bytes(b"")
+    done = cli("describe", folder, **none)
+    assert (done.status, len(done.out.splitlines())) == (1, 3)
+    assert done.err == f"caseframe: {folder / 'empty.JPG'}: the picture is empty: 0 bytes\n"
 
 
 def test_a_file_over_the_limit_is_not_even_read(

@@ -53,6 +53,10 @@ def test_the_life_of_an_imported_model(models: Models, tiny: Path, tmp_path: Pat
     assert models("remove", "BLIP", "--json").json == {"removed": "mine"}
     assert "mine" not in states(models)
     refused(models("remove", "mine"), 1, "mine is not installed")
+    nothing = models("verify")
+    assert (nothing.status, nothing.err) == (0, "")
+    assert nothing.out.startswith("No captioning model is installed in ")
+    assert nothing.out.endswith("; run: caseframe models pull BLIP\n")
 
 
 def test_the_list_for_people(models: Models, tiny: Path) -> None:
@@ -167,3 +171,25 @@ def test_a_folder_that_cannot_be_written_is_one_line(models: Models, tmp_path: P
     where = {"CASEFRAME_MODELS_DIR": str(tmp_path / "file" / "models")}
     refused(models("pull", "blip-large", **where), 1, "cannot be written")
     assert models("list", **where).status == 0
+
+
+def test_what_was_never_installed_is_not_called_removed(models: Models, served: Hub) -> None:
+    served.status["model.safetensors"] = 503
+    refused(models("pull", "blip-large"), 1, "answers 503")
+    removed = models("remove", "blip-large")
+    assert removed.out == "blip-large was not installed; its unfinished files are removed\n"
+    refused(models("remove", "blip-large"), 1, "nothing was removed")
+
+
+def test_a_folder_that_is_no_model_says_what_one_is(models: Models, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    refused(
+        models("import", tmp_path / "empty", "--name", "nope"), 1,
+        "nope is not installed: config.json is missing; import a folder with a whole BLIP",
+        "caseframe models pull BLIP",
+    )  # fmt: skip
+
+
+def test_importing_takes_the_names_that_pulling_takes(models: Models, tiny: Path) -> None:
+    done = models("import", tiny, "--name", "BLIP")
+    refused(done, 1, "this is not blip-base", "--name OTHER-NAME")

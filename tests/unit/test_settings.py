@@ -10,7 +10,8 @@ import pytest
 from caseframe.cli.service_common import amqp_options
 from caseframe.domain.errors import UsageError
 from caseframe.domain.people import SignUpPolicy
-from caseframe.settings import Settings, load_settings
+from caseframe.domain.providers import Provider
+from caseframe.settings import ALLOWED, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +87,49 @@ def test_a_child_process_reads_the_same_settings(monkeypatch: pytest.MonkeyPatch
     assert read.cache_dir == Path("cache").absolute()
     for name in ("trusted_proxies", "workers", "log_json", "sign_up"):
         assert getattr(read, name) == getattr(given, name), name
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "found"),
+    [
+        ("CASEFRAME_TRUSTED_PROXIES", "10.0.0.5", "trusted_proxies", ("10.0.0.5",)),
+        ("CASEFRAME_TRUSTED_PROXIES", '["10.0.0.0/8"]', "trusted_proxies", ("10.0.0.0/8",)),
+        ("CASEFRAME_TRUSTED_PROXIES", "", "trusted_proxies", ()),
+        ("CASEFRAME_QUEUE_STAGES", "faces, caption", "queue_stages", ("faces", "caption")),
+    ],
+)
+def test_lists_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, name: str, found: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert getattr(load_settings(), name) == found
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("TRUSTED_PROXIES", "nonsense", "setting trusted_proxies: 'nonsense' does not appear"),
+        ("TRUSTED_PROXIES", "[10.0.0.5]", "setting trusted_proxies: it begins like a JSON list"),
+        ("EXTERNAL_STAGES", "faces", "CASEFRAME_EXTERNAL_STAGES must be JSON, such as"),
+        ("OAUTH_PROVIDERS", "google", "CASEFRAME_OAUTH_PROVIDERS must be JSON, such as"),
+        ("VISION_DEVICE", "gpu", "setting vision_device: it takes auto, cpu, cuda or one of"),
+        ("LOG_LEVEL", "loud", "setting log_level: it takes debug, info, warning or error"),
+    ],
+)
+def test_a_wrong_variable_is_explained(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"CASEFRAME_{variable}", value)
+    with pytest.raises(UsageError) as raised:
+        load_settings()
+    assert str(raised.value).startswith(words)
+
+
+def test_no_pattern_is_shown_to_anybody() -> None:
+    fields = {**Settings.model_fields, **Provider.model_fields}
+    patterned = {
+        name
+        for name, field in fields.items()
+        if any(getattr(part, "pattern", None) for part in field.metadata)
+    }
+    assert patterned == set(ALLOWED)

@@ -184,6 +184,11 @@ _PICTURE_KEYS = (
 )  # fmt: skip
 
 
+_PLACE_KEYS = (
+    "latitude", "longitude", "altitude_m", "direction", "town", "region", "country", "distance_km",
+)  # fmt: skip
+
+
 def _camera(row: Any) -> Record | None:
     camera = {"make": row["camera_make"], "model": row["camera_model"], "lens": row["lens"]}
     return camera if any(camera.values()) else None
@@ -192,8 +197,7 @@ def _camera(row: Any) -> Record | None:
 def _place(row: Record | None) -> Record | None:
     if row is None:
         return None
-    names = ("latitude", "longitude", "altitude_m", "direction", "town", "region", "country")
-    return {name: row[name] for name in names}
+    return {name: row[name] for name in _PLACE_KEYS}
 
 
 def _problems(row: Any, parts: _Parts, done: dict[str, tuple[str, str | None]]) -> list[Record]:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
+from caseframe.cli.options import case_words
 from caseframe.domain.errors import CaseError, NotFound
-from caseframe.domain.evidence import path_text
+from caseframe.domain.text import shown_path
 from caseframe.logs import configure
 from caseframe.pipeline.local import LocalRunner
 from caseframe.pipeline.process import LocalOptions
@@ -44,9 +45,10 @@ class Case:
                     default=None,
                 )
         if found is None:
-            what = path_text(source) if source else "anything"
+            what = shown_path(source) if source else "anything"
             raise NotFound(
                 f"the case {self.folder} holds no scan of {what}; run: caseframe scan SOURCE"
+                f"{case_words(self.folder)}"
             )
         return found
 
@@ -73,8 +75,8 @@ def open_case(
     if create:
         _make_folder(folder)
     elif settings.catalog_url is None and not (folder / CATALOG_FILE).exists():
-        raise CaseError(f"there is no case in {folder}; make one with: caseframe scan SOURCE "
-                        f"--case {folder}")  # fmt: skip
+        raise CaseError(f"there is no case in {folder}; make one with: caseframe scan SOURCE"
+                        f"{case_words(folder)}")  # fmt: skip
     if settings.catalog_url is not None:
         catalog = open_postgresql(settings.catalog_url, busy_seconds=settings.busy_seconds)
     else:

@@ -13,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from caseframe.catalog.records import Record
+from caseframe.cli.export import path_of
 from caseframe.cli.summary import human_size
-from caseframe.domain.text import one_line
+from caseframe.domain.text import one_line, shown_path
+from caseframe.looks import words
 
 _MOST_VALUES = 12
 _OTHERWISE = {"caption", "facts"}
 """Results that have words of their own on a card."""
+_OF_PATHS = {"same bytes", "look-alikes"}
 _EXPOSURE = ("ExposureTime", "FNumber", "ISO", "FocalLength")
 
 
@@ -30,8 +33,8 @@ class Card:
     """
 
     record: Record
-    same: list[str]
-    near: list[tuple[int, str]]
+    same: list[bytes]
+    near: list[tuple[int, bytes]]
     facts: str | None = None
     caption: str | None = None
 
@@ -39,14 +42,28 @@ class Card:
 def print_card(card: Card) -> None:
     """Print a card to standard output."""
     console = Console(highlight=False)
-    console.print(Text(one_line(card.record["path"]), style="bold"))
+    console.print(Text(shown_path(path_of(card.record)), style="bold"), soft_wrap=True)
+    rows = [(name, value) for name, value in _rows(card) if value]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        if name in _OF_PATHS:  # a path that is broken into lines is another path
+            _print_whole(console, name.ljust(width), value.splitlines())
+        else:
+            console.print(_row(name, value, width))
+
+
+def _print_whole(console: Console, name: str, lines: list[str]) -> None:
+    for at, line in enumerate(lines):
+        head = name if at == 0 else " " * len(name)
+        console.print(Text.assemble((head, "dim"), " ", line), soft_wrap=True)
+
+
+def _row(name: str, value: str, width: int) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=width)
     table.add_column(overflow="fold")
-    for name, value in _rows(card):
-        if value:
-            table.add_row(name, Text(value))
-    console.print(table)
+    table.add_row(name, Text(value))
+    return table
 
 
 def _rows(card: Card) -> list[tuple[str, str | None]]:
@@ -70,8 +87,8 @@ def _rows(card: Card) -> list[tuple[str, str | None]]:
         ("md5", record["md5"]),
         ("looks", f"PDQ {record['pdq']}" if record["pdq"] else None),
         ("file", f"{human_size(record['size'])}, modified {record['modified']}"),
-        ("same bytes", "\n".join(one_line(path) for path in card.same)),
-        ("look-alikes", "\n".join(f"{one_line(p)} ({d} of 256 bits)" for d, p in card.near)),
+        ("same bytes", "\n".join(map(shown_path, card.same))),
+        ("look-alikes", "\n".join(f"{shown_path(p)} ({d} of 256 bits)" for d, p in card.near)),
         ("stages", ", ".join(f"{name} {state}" for name, state in record["stages"].items())),
         ("problems", "\n".join(f"{p['stage']}: {p['reason']}" for p in record["problems"])),
     ]
@@ -117,7 +134,13 @@ def _what(record: Record) -> str:
         parts.append(f"{record['resolution_dpi']:g} dpi")
     if (record["orientation"] or 1) != 1:
         parts.append(f"turned upright (EXIF orientation {record['orientation']})")
-    return ", ".join(parts) or f"{record['state']}: {record['reason'] or record['mime']}"
+    return ", ".join(parts) or _why_not(record)
+
+
+def _why_not(record: Record) -> str:
+    said: str = record["reason"] or record["mime"]
+    state: str = record["state"]
+    return said if said.startswith(state.replace("-", " ")) else f"{state}: {said}"
 
 
 def when(captured: str | None) -> str | None:
@@ -128,10 +151,10 @@ def when(captured: str | None) -> str | None:
         moment = datetime.fromisoformat(captured)
     except ValueError:
         return captured
-    words = moment.strftime("%A, %-d %B %Y, %H:%M:%S")
+    day = moment.strftime("%A, %-d %B %Y, %H:%M:%S")
     offset = moment.strftime("%z")
     zone = f" (UTC{offset[:3]}:{offset[3:5]})" if offset else " by the camera's clock"
-    return words + zone
+    return day + zone
 
 
 def where(place: Record | None) -> str | None:
@@ -147,8 +170,8 @@ def where(place: Record | None) -> str | None:
         height = place["altitude_m"]
         at += f", {abs(height):.0f} m {'below' if height < 0 else 'above'} the sea"
     town, country = place.get("town"), place.get("country")
-    near = f"near {town}, {country}" if town and country else f"near {town}" if town else ""
-    return f"{near} ({at})" if near else at
+    near = words.place(town, country, place.get("distance_km"), (latitude, longitude))
+    return f"{near} ({at})" if words.plain(town) else at
 
 
 def _camera(record: Record) -> str | None:

@@ -18,6 +18,7 @@ from caseframe.cli.pictures import Found, pictures
 from caseframe.cli.vision import AUTO, FACTS, vision_client
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import path_base64, path_text
+from caseframe.domain.text import shown_path
 from caseframe.vision.client import Answer, VisionClient
 from caseframe.vision.describer import Identity
 from caseframe.vision.protocol import model_number
@@ -47,9 +48,9 @@ def describe(
 ) -> None:
     """Say in a sentence what each picture shows.
 
-    One line a picture, in order; a file that cannot be described gets its line on standard error,
-    and the status is 1 at the end. FACTS needs no model: its sentences are composed from measured
-    facts and are marked [facts].
+    One line a picture, in order; a file that cannot be described, or a folder without pictures,
+    gets its line on standard error, and the status is 1 at the end. FACTS needs no model: its
+    sentences are composed from measured facts and are marked [facts].
     """
     if model is not None:
         model_number(model)  # says which names there are
@@ -103,10 +104,10 @@ class _Writer:
         if self.as_json:
             typer.echo(json.dumps(self._record(path, description, error), ensure_ascii=False))
         elif error is not None:
-            typer.echo(f"caseframe: {_shown(path)}: {error}", err=True)
+            typer.echo(f"caseframe: {shown_path(path)}: {error}", err=True)
         else:
             mark = "[facts] " if self.identity.name == FACTS else ""
-            typer.echo(f"{_shown(path)}: {mark}{_one_line(description or '')}")
+            typer.echo(f"{shown_path(path)}: {mark}{_one_line(description or '')}")
         sys.stdout.flush()
 
     def _record(self, path: bytes, description: str | None, error: str | None) -> dict[str, object]:
@@ -131,11 +132,6 @@ def _describe(client: VisionClient, found: Iterator[Found], writer: _Writer) -> 
         for answer in answers:
             writer.flush(answer)
     writer.flush()
-
-
-def _shown(path: bytes) -> str:
-    """A path on one line: a name with a newline must not look like two pictures."""
-    return _one_line(path_text(path))
 
 
 def _one_line(text: str) -> str:

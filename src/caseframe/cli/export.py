@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -39,11 +40,18 @@ def _csv_row(values: Any) -> str:
     return line.getvalue()
 
 
+def path_of(record: Record) -> bytes:
+    """The exact path of a record."""
+    exact = record.get("path_bytes")
+    return base64.b64decode(exact) if exact is not None else record["path"].encode()
+
+
 def flatten(record: Record) -> Record:
     """The values of a record that fit into one cell each."""
     camera, place = record["camera"] or {}, record["place"] or {}
     return {
         **record,
+        "path_bytes": _exact(record),
         "camera_make": camera.get("make"),
         "camera_model": camera.get("model"),
         "lens": camera.get("lens"),
@@ -54,6 +62,14 @@ def flatten(record: Record) -> Record:
         "faces": len(record["faces"]),
         "problems": "; ".join(f"{p['stage']}: {p['reason']}" for p in record["problems"]),
     }
+
+
+def _exact(record: Record) -> str | None:
+    """The path's bytes in base64 wherever its cell does not show them: escaped, or a byte lost."""
+    path: str = record["path"]
+    if "path_bytes" in record or cell(path) == path:
+        return record.get("path_bytes")
+    return base64.b64encode(path.encode()).decode("ascii")
 
 
 def cell(value: Any) -> str:

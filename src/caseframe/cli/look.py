@@ -17,7 +17,7 @@ from caseframe.catalog import jobs, lookup, records
 from caseframe.cli.assemble import Case, keep_out_of_source, open_case, settings_for
 from caseframe.cli.captions import registry_for
 from caseframe.cli.card import Card, print_card
-from caseframe.cli.export import csv_lines, json_lines
+from caseframe.cli.export import csv_lines, json_lines, path_of
 from caseframe.cli.options import (
     DEFAULT_CASE,
     CaseOption,
@@ -26,10 +26,11 @@ from caseframe.cli.options import (
     optional_source,
 )
 from caseframe.cli.summary import print_summary, summary
-from caseframe.domain.errors import CaseError, NotFound
-from caseframe.domain.evidence import path_text
-from caseframe.domain.text import one_line
+from caseframe.domain.errors import CaseError, NotFound, UsageError
+from caseframe.domain.evidence import SCAN, path_text
+from caseframe.domain.text import meant_path, shown_path
 from caseframe.pipeline import twins
+from caseframe.settings import Settings
 
 
 class Format(StrEnum):
@@ -55,37 +56,57 @@ def status(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None
         if not found:
             opened.job()
         for job in found:
-            print_summary(summary(opened.catalog, job, registry), as_json=as_json)
+            print_summary(summary(opened.catalog, job, registry), case, as_json=as_json)
 
 
 def problems(
     case: CaseOption = DEFAULT_CASE,
     source: SourceOption = None,
     stage: Annotated[
-        str | None, typer.Option("--stage", help="Only those of one stage; `scan` for the files.")
+        str | None,
+        typer.Option("--stage", help="Only those of one stage; `scan` for the scanning itself."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List every file that is corrupt, unreadable or suspect, and every stage that failed."""
-    with open_case(case, settings_for()) as opened:
+    settings = settings_for()
+    with open_case(case, settings) as opened:
         job = opened.job(optional_source(source))
         count = 0
         with opened.catalog.read() as connection:
+            if stage is not None:
+                _check_stage(connection, job, settings, stage)
             for problem in lookup.list_problems(connection, job.id, stage):
                 count += 1
-                path = path_text(problem.path)
-                if as_json:
-                    line = {"path": path, "stage": problem.stage, "reason": problem.reason}
-                    typer.echo(json.dumps(line))
-                else:
-                    typer.echo(f"{problem.stage:<8} {one_line(path)}: {problem.reason}")
+                _tell(problem, as_json=as_json)
         if not count and not as_json:
             typer.echo("No problems.")
 
 
+def _tell(problem: lookup.Problem, *, as_json: bool) -> None:
+    if as_json:
+        path = path_text(problem.path)
+        line = {"path": path, "stage": problem.stage, "reason": problem.reason}
+        typer.echo(json.dumps(line))
+    else:
+        typer.echo(f"{problem.stage:<8} {shown_path(problem.path)}: {problem.reason}")
+
+
+def _check_stage(connection: Connection, job: jobs.Job, settings: Settings, stage: str) -> None:
+    """Raise UsageError for a name that can have no problems: neither here nor left in the case."""
+    here = registry_for(settings, announce=False).names()
+    left = (*job.stages, *lookup.count_problems(connection, job.id))
+    if stage not in (known := dict.fromkeys((SCAN, *here, *left))):
+        raise UsageError(f"no stage is called {stage}; there are: {', '.join(known)}")
+
+
 def show(
     what: Annotated[
-        str, typer.Argument(metavar="PATH|SHA256", help="A file of the source, or a digest.")
+        str,
+        typer.Argument(
+            metavar="PATH|SHA256",
+            help="A file of the source, as it is called or as it is listed, or a digest.",
+        ),
     ],
     case: CaseOption = DEFAULT_CASE,
     source: SourceOption = None,
@@ -115,32 +136,36 @@ def _find(connection: Connection, job: jobs.Job, what: str) -> list[int]:
             return found
     exact = os.fsencode(what)
     below = os.path.relpath(os.path.abspath(exact), job.source)
-    for path in (exact, below):
+    meant = meant_path(what)
+    for path in (exact, below, meant, os.path.relpath(os.path.abspath(meant), job.source)):
         number = lookup.find_by_path(connection, job.id, path)
         if number is not None:
             return [number]
     raise NotFound(
-        f"nothing in the case answers to {what}; give a path below {path_text(job.source)}, "
+        f"nothing in the case answers to {what}; give a path below {shown_path(job.source)}, "
         "or a whole SHA-256"
     )
 
 
 def _card(connection: Connection, job: jobs.Job, record: records.Record, file_id: int) -> Card:
     image = lookup.image_of(connection, file_id)
-    same: list[str] = []
-    near: list[tuple[int, str]] = []
+    same: list[bytes] = []
+    near: list[tuple[int, bytes]] = []
     facts: str | None = None
     caption: str | None = None
     if image is not None:
         facts = lookup.text_of(connection, image, "facts", "facts")
         caption = lookup.text_of(connection, image, "caption", "caption")
-        same = [path_text(o.path) for o in lookup.occurrences(connection, [image], job.id)]
+        same = [o.path for o in lookup.occurrences(connection, [image], job.id)]
     if image is not None and record["pdq"]:
         near = _near(connection, job, image, bytes.fromhex(record["pdq"]))
-    return Card(record, [path for path in same if path != record["path"]], near, facts, caption)
+    own = path_of(record)
+    return Card(record, [path for path in same if path != own], near, facts, caption)
 
 
-def _near(connection: Connection, job: jobs.Job, image: int, bits: bytes) -> list[tuple[int, str]]:
+def _near(
+    connection: Connection, job: jobs.Job, image: int, bits: bytes
+) -> list[tuple[int, bytes]]:
     """(distance, path) of the job's pictures that look like this one, nearest first."""
     rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
     if not rows:
@@ -152,8 +177,7 @@ def _near(connection: Connection, job: jobs.Job, image: int, bits: bytes) -> lis
         if away <= twins.NEAR and number != image
     }
     return sorted(
-        (near[o.image_id], path_text(o.path))
-        for o in lookup.occurrences(connection, list(near), job.id)
+        (near[o.image_id], o.path) for o in lookup.occurrences(connection, list(near), job.id)
     )
 
 
@@ -174,26 +198,28 @@ def duplicates(
         for kind, paths in _duplicate_groups(opened, job, distance):
             count += 1
             if as_json:
-                typer.echo(json.dumps({"kind": kind, "paths": paths}))
+                typer.echo(json.dumps({"kind": kind, "paths": [*map(path_text, paths)]}))
             else:
                 typer.echo(f"{kind}:")
                 for path in paths:
-                    typer.echo(f"  {one_line(path)}")
+                    typer.echo(f"  {shown_path(path)}")
         if not count and not as_json:
             typer.echo("No duplicates.")
 
 
-def _duplicate_groups(case: Case, job: jobs.Job, distance: int) -> Iterator[tuple[str, list[str]]]:
+def _duplicate_groups(
+    case: Case, job: jobs.Job, distance: int
+) -> Iterator[tuple[str, list[bytes]]]:
     with case.catalog.read() as connection:
         for number in lookup.exact_duplicates(connection, job.id):
             same = lookup.occurrences(connection, [number], job.id)
-            yield "exact", [path_text(o.path) for o in same]
+            yield "exact", [o.path for o in same]
         rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
         if not rows:
             return
         for members in twins.groups(twins.pack([bits for _, bits in rows]), distance):
             alike = lookup.occurrences(connection, [rows[m][0] for m in members], job.id)
-            yield "near", [path_text(o.path) for o in alike]
+            yield "near", [o.path for o in alike]
 
 
 def export(

@@ -1,7 +1,6 @@
 """The command `caseframe`: its groups, and the one place where errors become words and a status.
 
-This module must stay light: the fork server is started before anything else is loaded, and where
-`caseframe` is installed as a script, every worker process imports this module again.
+This module must stay light: the fork server is started before anything else is loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 from caseframe.domain.errors import CaseframeError, Stopped, UsageError
 from caseframe.pipeline import forkserver
@@ -29,6 +29,7 @@ COMMANDS = {
 }  # fmt: skip
 """Every command and the module that holds it."""
 _INTERRUPTED = 130  # how Typer leaves when Ctrl-C meets it
+_LATER_SECONDS = 0.02
 _POOLED = {"scan", "rerun", "serve", "service", "verify"}
 
 
@@ -45,27 +46,34 @@ def build(arguments: Sequence[str]) -> Typer:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its status: 0 done, 1 could not, 2 wrong usage."""
-    signal.signal(signal.SIGTERM, _as_interrupt)  # a stop by the system is as clean as Ctrl-C
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        _prepare(given)
+        _run(given)
+    except UsageError as error:
+        _end(2, str(error))
+    except (KeyboardInterrupt, Stopped):
+        _end(1, _stopped(given))
+    except CaseframeError as error:
+        _end(1, str(error))
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            _end(1, _stopped(given))
+        raise
+    sys.exit(0)
+
+
+def _prepare(given: Sequence[str]) -> None:
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and shells have it
+        signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)  # a stop by the system is as clean as Ctrl-C
+    signal.signal(signal.SIGALRM, _interrupt_now)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that is no valid text must not stop a listing that goes into a pipe.
             stream.reconfigure(errors="backslashreplace")
-    given = sys.argv[1:] if arguments is None else arguments
     if _POOLED.intersection(given[:1]):
         forkserver.start()  # loads the image libraries while we load the rest
-    try:
-        _run(given)
-    except UsageError as error:
-        sys.exit(_say(str(error), 2))
-    except CaseframeError as error:
-        sys.exit(_say(str(error), 1))
-    except KeyboardInterrupt:  # outside of long work, which says it in words of its own
-        sys.exit(_say(str(Stopped()), 1))
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            sys.exit(_say(str(Stopped()), 1))
-        raise
-    sys.exit(0)
 
 
 def _run(given: Sequence[str]) -> None:
@@ -79,18 +87,56 @@ def _run(given: Sequence[str]) -> None:
     except SystemExit as end:
         gc.freeze()  # nor is there anything to find when all of it goes at once
         if not end.code:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _last_signals(signal.SIG_IGN)
         raise
 
 
-def _as_interrupt(_number: int, _frame: Any) -> None:
-    raise KeyboardInterrupt
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, but not out of an import: later then, or when asked again.
+
+    Half a module helps nobody, compiled ones print tracebacks of their own, and a plug-in's import
+    would count as failed.
+    """
+    waiting, _ = signal.getitimer(signal.ITIMER_REAL)
+    if waiting or not _importing(frame):
+        raise KeyboardInterrupt
+    signal.setitimer(signal.ITIMER_REAL, _LATER_SECONDS)
 
 
-def _say(message: str, status: int) -> int:
-    print(f"caseframe: {message}", file=sys.stderr)
-    return status
+def _interrupt_now(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)  # to whom it belongs by now
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _last_signals(action: signal.Handlers) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGINT, action)
+    signal.signal(signal.SIGTERM, action)
+
+
+def _stopped(given: Sequence[str]) -> str | None:
+    """What to say of a command that was stopped: whether it goes on is not the same for all."""
+    if "--with-parent" in given:  # our own child: the words are its parent's
+        return None
+    if given[:1] == ["scan"] or given[:2] == ["models", "pull"]:
+        return str(Stopped())
+    return (
+        "stopped; caseframe scan goes on with what is left" if given[:1] == ["rerun"] else "stopped"
+    )
+
+
+def _end(status: int, message: str | None) -> NoReturn:
+    _last_signals(signal.SIG_DFL)  # whoever asks once more does not want to hear of it
+    if message is not None:
+        print(f"caseframe: {message}", file=sys.stderr)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

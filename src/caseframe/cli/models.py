@@ -25,11 +25,12 @@ from rich.progress import (
 
 from caseframe.cli.assemble import settings_for
 from caseframe.cli.options import JsonOption
+from caseframe.domain.text import counted
 from caseframe.settings import Settings
 from caseframe.vision.download import DownloadOptions, Progress
 from caseframe.vision.installed import Installed
 from caseframe.vision.manifest import BLIP_BASE, KNOWN
-from caseframe.vision.store import BLIP, Entry, ModelStore
+from caseframe.vision.store import BLIP, PULL, Entry, ModelStore
 
 NameArgument = Annotated[
     str, typer.Argument(help="A model's name; BLIP is the one that the setting blip_model names.")
@@ -64,11 +65,9 @@ def pull(name: NameArgument = "BLIP", as_json: JsonOption = False) -> None:
     models_download) ever downloads anything.
     """
     settings = settings_for()
-    if name in BLIP:
-        name = settings.blip_model if settings.blip_model in KNOWN else BLIP_BASE.name
     with _progress(quiet=as_json) as progress:
         options = DownloadOptions(url=settings.models_url)
-        model = _store(settings).pull(name, options, progress)
+        model = _store(settings).pull(_known(settings, name), options, progress)
     _say(model, f"{model.name} is installed in {model.folder}", as_json)
 
 
@@ -81,13 +80,15 @@ def import_model(
         str,
         typer.Option(
             "--name",
-            help="What it is to be called here; blip-base demands exactly that model's files.",
+            help="What it is to be called here; blip-base (or BLIP) demands exactly that model's "
+            "files.",
         ),
     ],
     as_json: JsonOption = False,
 ) -> None:
     """Install a model from a folder, without any network."""
-    model = _store(settings_for()).import_folder(folder, name)
+    settings = settings_for()
+    model = _store(settings).import_folder(folder, _known(settings, name))
     _say(model, f"{model.name} is installed in {model.folder}", as_json)
 
 
@@ -103,7 +104,10 @@ def verify(
     else:
         here = [_named(store, settings, name)]
     for model in map(store.verify, here):
-        _say(model, f"{model.name}: all {len(model.files)} files are right", as_json)
+        right = counted(len(model.files), "file is right", "files are right")
+        _say(model, f"{model.name}: all {right}", as_json)
+    if not here and not as_json:
+        typer.echo(f"No captioning model is installed in {settings.models_dir}; run: {PULL}")
 
 
 def remove(name: NameArgument, as_json: JsonOption = False) -> None:
@@ -111,12 +115,20 @@ def remove(name: NameArgument, as_json: JsonOption = False) -> None:
     settings = settings_for()
     store = _store(settings)
     name = _named(store, settings, name)
-    store.remove(name)
-    typer.echo(json.dumps({"removed": name}) if as_json else f"{name} is removed")
+    whole = store.remove(name)
+    what = f"{name} is" if whole else f"{name} was not installed; its unfinished files are"
+    typer.echo(json.dumps({"removed": name}) if as_json else f"{what} removed")
 
 
 def _store(settings: Settings) -> ModelStore:
     return ModelStore(settings.models_dir)
+
+
+def _known(settings: Settings, name: str) -> str:
+    """The known model that BLIP stands for where none need be installed; else the name itself."""
+    if name not in BLIP:
+        return name
+    return settings.blip_model if settings.blip_model in KNOWN else BLIP_BASE.name
 
 
 def _named(store: ModelStore, settings: Settings, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -40,3 +41,8 @@ def names(text: str | None) -> list[str] | None:
     if not found:
         raise UsageError("--stages takes names separated by commas; see: caseframe stages")
     return found
+
+
+def case_words(case: Path) -> str:
+    """` --case FOLDER` for a hint that names another command; nothing for the usual folder."""
+    return "" if case == DEFAULT_CASE else f" --case {shlex.quote(str(case))}"

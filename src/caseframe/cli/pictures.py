@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from caseframe.domain.errors import ReadError, SourceError
 from caseframe.scanner.reading import open_root, opened, read_all
-from caseframe.scanner.sniff import HEAD, sniff
-from caseframe.scanner.walk import walk
+from caseframe.scanner.sniff import HEAD, PICTURES, sniff
+from caseframe.scanner.walk import Entry, walk
 
 _STANDARD_INPUT = "-"
 
@@ -76,14 +76,20 @@ def _folder(folder: bytes, most: int) -> Iterator[Found]:
         yield Found(folder, None, str(error))
         return
     try:
-        for entry in entries:
-            path = os.path.join(folder, entry.path)
-            if entry.unreadable:
-                yield Found(path, None, entry.skipped)
-            elif entry.skipped is None:
-                yield from _below(root, path, entry.path, most)
+        found = (one for entry in entries for one in _entry(root, folder, entry, most))
+        first = next(found, None)
+        yield first or Found(folder, None, "no pictures in this folder")
+        yield from found
     finally:
         os.close(root)
+
+
+def _entry(root: int, folder: bytes, entry: Entry, most: int) -> Iterator[Found]:
+    path = os.path.join(folder, entry.path)
+    if entry.unreadable:
+        yield Found(path, None, entry.skipped)
+    elif entry.skipped is None:
+        yield from _below(root, path, entry.path, most)
 
 
 def _below(root: int, path: bytes, name: bytes, most: int) -> Iterator[Found]:
@@ -96,10 +102,17 @@ def _below(root: int, path: bytes, name: bytes, most: int) -> Iterator[Found]:
             yield Found(path, data)
 
 
+def _named_as_picture(name: bytes) -> bool:
+    ending = os.path.splitext(name)[1].decode("utf-8", "replace").lstrip(".").lower()
+    return any(ending in kind.extensions for kind in PICTURES)
+
+
 def _read(root: int, name: bytes, most: int, *, pictures_only: bool) -> bytes | None:
     """The whole file, or None for one that is not wanted. Raises ReadError."""
     with opened(root, name) as (descriptor, status):
         try:
+            if pictures_only and not status.st_size and _named_as_picture(name):
+                raise ReadError("the picture is empty: 0 bytes")
             if pictures_only and not sniff(os.pread(descriptor, HEAD, 0)).picture:
                 return None
         except OSError as error:

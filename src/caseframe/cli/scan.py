@@ -32,9 +32,10 @@ from caseframe.cli.show_progress import shown
 from caseframe.cli.summary import print_summary, summary
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import path_text
+from caseframe.domain.text import counted, shown_path
 from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
-from caseframe.pipeline.verify import Verification
+from caseframe.pipeline.verify import Finding, Verification
 from caseframe.scanner.walk import check_source
 from caseframe.stages.registry import Available
 
@@ -90,7 +91,7 @@ def scan(
         job = _run(run, job, walk=True, rehash=rehash, quiet=as_json)
         # Workers take a moment to end, and nobody needs them for what is left.
         threading.Thread(target=runner.close, name="end-workers").start()
-        print_summary(summary(opened.catalog, job, registry), as_json=as_json)
+        print_summary(summary(opened.catalog, job, registry), case, as_json=as_json)
 
 
 def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:
@@ -132,12 +133,12 @@ def rerun(
         with opened.catalog.begin() as connection:
             count = work.reset_tasks(connection, job.id, stage, found.stage.version, selected)
         if not as_json:
-            typer.echo(f"{count:,} pictures to look at again")
+            typer.echo(f"{counted(count, 'picture')} to look at again")
         chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))
         with stage_runner(settings, chosen, stop) as runner:
             run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
             job = _run(run, job, walk=False, quiet=as_json)
-        print_summary(summary(opened.catalog, job, registry), as_json=as_json)
+        print_summary(summary(opened.catalog, job, registry), case, as_json=as_json)
 
 
 def verify(
@@ -161,18 +162,19 @@ def verify(
             verification = Verification(opened.catalog, runner, progress)
             with shown(progress, quiet=as_json):
                 for finding in verification.run(job):
-                    _tell(path_text(finding.path), finding.verdict, finding.detail, as_json=as_json)
+                    _tell(finding, as_json=as_json)
     counts = {verdict.value: count for verdict, count in verification.counts.items()}
     typer.echo(json.dumps({"counts": counts}) if as_json else _sentence(counts))
     if strict and counts.keys() - {"same"}:
         raise CaseframeError("the source differs from what was scanned")
 
 
-def _tell(path: str, verdict: str, detail: str, *, as_json: bool) -> None:
+def _tell(finding: Finding, *, as_json: bool) -> None:
+    path, verdict, detail = finding.path, finding.verdict, finding.detail
     if as_json:
-        typer.echo(json.dumps({"path": path, "verdict": verdict, "detail": detail}))
+        typer.echo(json.dumps({"path": path_text(path), "verdict": verdict, "detail": detail}))
     else:
-        typer.echo(f"{verdict:<11} {path}: {detail}")
+        typer.echo(f"{verdict:<11} {shown_path(path)}: {detail}")
 
 
 def _sentence(counts: dict[str, int]) -> str:

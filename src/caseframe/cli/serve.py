@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -88,12 +89,18 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         made.bind((host, port))
         made.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that can be none
         made.close()
-        raise CaseError(
-            f"cannot listen on {host}:{port}: {error.strerror}; give another --port"
-        ) from error
+        raise CaseError(f"cannot listen on {_bracketed(host)}:{port}: {_advice(error)}") from error
     return made
+
+
+def _advice(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "that is no host name; give another --host"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"{error.strerror}; give another --host, an address of this machine"
+    return f"{error.strerror}; give another --port"
 
 
 def _bracketed(host: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from caseframe.domain.evidence import PROBLEM_STATES
-from caseframe.domain.text import one_line
+from caseframe.domain.text import counted, one_line
 from caseframe.pipeline.progress import Progress
 
 if TYPE_CHECKING:
@@ -96,9 +96,11 @@ def plain_line(now: Progress) -> str:
     """One line that says how far the run is."""
     elapsed = max(time.monotonic() - now.started, 1e-3)
     done = now.finished_files + now.stage_done
-    total = f" of {now.total:,}" if now.total else ""
+    files = counted(now.finished_files, "file")
+    if now.total:
+        files = f"{now.finished_files:,} of {counted(now.total, 'file')}"
     problems = sum(now.states[state] for state in PROBLEM_STATES)
     return (
-        f"{now.finished_files:,}{total} files, {done / elapsed:,.1f} a second, "
+        f"{files}, {done / elapsed:,.1f} a second, "
         f"{now.bytes_read / 1e6:,.0f} MB read, {problems:,} with problems"
     )

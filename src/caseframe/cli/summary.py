@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from caseframe.catalog import jobs, lookup, work
 from caseframe.catalog.database import Catalog
+from caseframe.cli.options import case_words
 from caseframe.domain.evidence import FileState, path_text
+from caseframe.domain.text import counted
 from caseframe.domain.work import TaskState
 from caseframe.stages.registry import Registry
 
@@ -63,8 +66,8 @@ def _empty_stage() -> dict[str, int]:
     return dict.fromkeys(("found", "none_found", "failed", "unavailable", "pending"), 0)
 
 
-def print_summary(found: Summary, *, as_json: bool) -> None:
-    """Print a summary to standard output."""
+def print_summary(found: Summary, case: Path, *, as_json: bool) -> None:
+    """Print a summary of a job of `case` to standard output."""
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -81,7 +84,7 @@ def print_summary(found: Summary, *, as_json: bool) -> None:
     console.print(_types(found["types"]))
     if found["stages"] and found["pictures"]:
         console.print(_stages(found["stages"]))
-    _print_problems(console, found)
+    _print_problems(console, found, case)
 
 
 def _safe(text: str) -> str:
@@ -94,10 +97,11 @@ def _headline(found: Summary) -> str:
         f"{states[state]:,} {state}" for state in states if state != "picture" and states[state]
     )
     line = (
-        f"{found['files']:,} files: {states['picture']:,} sound pictures"
-        f"{', ' + rest if rest else ''}; {found['pictures']:,} different pictures."
+        f"{counted(found['files'], 'file')}: {counted(states['picture'], 'sound picture')}"
+        f"{', ' + rest if rest else ''}; {counted(found['pictures'], 'different picture')}."
     )
-    return line + (f" {found['missing']:,} are missing now." if found["missing"] else "")
+    missing = counted(found["missing"], "is missing now", "are missing now")
+    return f"{line} {missing}." if found["missing"] else line
 
 
 def _types(types: list[Summary]) -> Table:
@@ -111,7 +115,7 @@ def _types(types: list[Summary]) -> Table:
         table.add_row(_safe(row["mime"]), f"{row['files']:,}", human_size(row["bytes"]))
     if len(types) > 12:
         table.add_row(
-            f"{len(types) - 12} more types", f"{sum(t['files'] for t in types[12:]):,}", ""
+            counted(len(types) - 12, "more type"), f"{sum(t['files'] for t in types[12:]):,}", ""
         )
     return table
 
@@ -128,11 +132,12 @@ def _stages(stages: dict[str, dict[str, int]]) -> Table:
     return table
 
 
-def _print_problems(console: Console, found: Summary) -> None:
+def _print_problems(console: Console, found: Summary, case: Path) -> None:
     problems = found["problems"]
     if problems:
         listed = ", ".join(f"{count:,} from {stage}" for stage, count in sorted(problems.items()))
-        console.print(f"Problems: {listed}. List them with: caseframe problems")
+        hint = _safe(f"caseframe problems{case_words(case)}")
+        console.print(f"Problems: {listed}. List them with: {hint}", soft_wrap=True)
     else:
         console.print("No problems.")
 

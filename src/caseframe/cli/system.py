@@ -19,7 +19,7 @@ from caseframe.cli.assemble import CATALOG_FILE, open_case, settings_for
 from caseframe.cli.captions import registry_for
 from caseframe.cli.options import DEFAULT_CASE, CaseOption, JsonOption
 from caseframe.domain.errors import CaseframeError
-from caseframe.domain.text import one_line
+from caseframe.domain.text import counted, one_line
 from caseframe.settings import Settings
 from caseframe.stages.registry import summary_of
 
@@ -79,7 +79,7 @@ def demo(
     from caseframe.demo import draw  # noqa: PLC0415 - drawing needs what nothing else needs
 
     count = draw(folder)
-    typer.echo(f"{count} files drawn in {folder}. Next: caseframe scan {folder}")
+    typer.echo(f"{counted(count, 'file')} drawn in {folder}. Next: caseframe scan {folder}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ FACTS = "FACTS"
 AUTO = "auto"
 _MEGA = 1_000_000
 # What every decoder process needs: loaded once, in the process from which they are forked.
-_PRELOAD = ("caseframe.cli.main", "caseframe.pipeline.preload")
+_PRELOAD = ("caseframe.pipeline.preload",)
 
 
 def describers(settings: Settings) -> dict[str, Describer | ModelUnavailable]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Sequence
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -23,8 +24,22 @@ def fork_server(preload: Sequence[str]) -> ForkServerContext:
     ours = {name: "1" for name in THREADS if name not in os.environ}
     os.environ.update(ours)
     try:
-        forkserver.ensure_running()
+        _start()
     finally:
         for name in ours:
             del os.environ[name]
     return context
+
+
+def _start() -> None:
+    """Start it so that Ctrl-C reaches neither it nor its children.
+
+    A terminal sends it to all processes, and it is for the parent, which stops the others: one that
+    is still loading its libraries would say at length where it was.
+    """
+    resource_tracker.ensure_running()  # else it would start below, and let Ctrl-C in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

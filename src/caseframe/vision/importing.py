@@ -67,10 +67,12 @@ def _copy(folder: Path, name: str, staging: Path) -> None:
     try:
         with open(source, "rb", opener=_open_file) as taken, (staging / name).open("xb") as copied:
             if not stat.S_ISREG(os.fstat(taken.fileno()).st_mode):
-                raise CaseframeError(f"{name} is not a file")
+                raise CaseframeError(f"{name} is not a file; put the file itself there")
             shutil.copyfileobj(taken, copied, 1 << 20)
     except FileNotFoundError as error:
-        raise CaseframeError(f"{name} cannot be read: it leads nowhere") from error
+        raise CaseframeError(
+            f"{name} cannot be read: it leads nowhere; copy the files themselves (cp -rL)"
+        ) from error
 
 
 def _open_file(path: str, flags: int) -> int:

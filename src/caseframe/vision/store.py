@@ -42,6 +42,10 @@ EXTRA = "pip install 'caseframe[describe]'"
 PULL = "caseframe models pull BLIP"
 _PACKAGES = ("torch", "transformers", "safetensors", "tokenizers")
 _INCOMING = ".incoming"
+_IMPORTED = (
+    "import a folder with a whole BLIP (config.json, preprocessor_config.json, tokenizer.json or "
+    f"vocab.txt, *.safetensors), or fetch one: {PULL}"
+)
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,8 @@ class ModelStore:
         try:
             check_folder(staging)
         except ModelUnavailable as error:
-            raise CaseframeError(f"{name} is not installed: {error}") from error
+            how = _IMPORTED if came == "import" else mend(name)
+            raise CaseframeError(f"{name} is not installed: {error}; {how}") from error
         pinned = self._known.get(name)
         for entry in os.scandir(staging):
             _sync(entry.path)
@@ -222,19 +227,20 @@ class ModelStore:
             raise ModelUnavailable(f"model {name} is damaged: {'; '.join(found)}; {mend(name)}")
         return model
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str) -> bool:
         """Delete an installed model, damaged or not, and what was half fetched of it.
 
-        Raises ModelUnavailable where nothing of it is here.
+        False where only the latter was there. Raises ModelUnavailable where nothing of it is here.
         """
         with self._alone(check_name(name)), disk_errors(self.root):
             incoming = self.root / _INCOMING
             halves = [*incoming.glob(f"{name}@*"), *incoming.glob(f"{name}+*")]
-            if not (self.root / name).is_dir() and not halves:
+            if not (whole := (self.root / name).is_dir()) and not halves:
                 raise ModelUnavailable(f"model {name} is not installed; nothing was removed")
             self._put_away(name)
             for half in halves:
                 shutil.rmtree(half)
+        return whole
 
     @contextmanager
     def _alone(self, name: str) -> Iterator[None]:

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from caseframe.cli.card import when, where
 from caseframe.cli.export import cell
+from caseframe.cli.show_progress import plain_line
 from caseframe.cli.summary import human_size
+from caseframe.domain.text import counted, meant_path, shown_path
+from caseframe.pipeline.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,56 @@ def test_places() -> None:
         "45.50000° S, 6.25000° E, 430 m below the sea"
     )
     assert where(None) is None
+
+
+@pytest.mark.parametrize(
+    ("away", "words"),
+    [(0.4, "near Takoradi"), (579.2, "about 579 km from Takoradi"), (None, "near")],
+)
+def test_a_place_is_near_only_what_is_near(away: float | None, words: str) -> None:
+    place = {"latitude": 0.0, "longitude": 0.0, "town": "Takoradi", "country": "Ghana"}
+    shown = where({**place, "distance_km": away})
+    assert shown is not None
+    assert shown.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        (b"a  b.jpg", "a  b.jpg"),
+        (b" \xc3\xa4 ", " ä "),
+        (b"a\nb.jpg", r"a\nb.jpg"),
+        (rb"a\nb.jpg", r"a\\nb.jpg"),
+        ("\u202egpj.exe".encode(), r"\u202egpj.exe"),
+        (b"\x1b[2J\x85", r"\x1b[2J\x85"),
+        ("\x85".encode(), r"\u0085"),
+        ("\U000e0041".encode(), r"\U000e0041"),
+        (b"d/" * 400, "d/" * 400),
+    ],
+)
+def test_paths_are_shown_whole_and_come_back(path: bytes, shown: str) -> None:
+    assert shown_path(path) == shown
+    assert meant_path(shown) == path
+
+
+@given(st.binary(), st.binary())
+def test_different_paths_are_shown_differently(path: bytes, other: bytes) -> None:
+    shown = shown_path(path)
+    assert shown.isprintable()
+    assert meant_path(shown) == path
+    assert (shown == shown_path(other)) == (path == other)
+
+
+@given(st.text())
+def test_any_text_may_be_meant(text: str) -> None:
+    meant_path(text.encode("utf-8", "replace").decode())
+
+
+def test_one_is_no_plural() -> None:
+    assert (counted(1, "file"), counted(0, "file"), counted(1200, "file")) == (
+        "1 file", "0 files", "1,200 files",
+    )  # fmt: skip
+    assert plain_line(Progress(seen=1, unchanged=1)).startswith("1 file, ")
 
 
 @pytest.mark.parametrize(

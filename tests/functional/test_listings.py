@@ -1,0 +1,130 @@
+"""What the command line lists is what is there: paths to give back to it, counts, hints."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+from tests import makers
+from tests.conftest import Cli
+from tests.support.cli import run
+from tests.support.scans import FAST, some_pictures
+
+_DEEP = b"/".join([b"d" * 100] * 4)
+_NAMES = (
+    b"a  b.jpg",
+    b"a\nb.jpg",
+    rb"a\nb.jpg",
+    b"=x.jpg",
+    b"'=x.jpg",
+    "\u202egpj.exe".encode(),
+    b"\x1b[2Jclear.jpg",
+    b"not-utf8-\xff.jpg",
+    b"not-utf8-\xfe.jpg",
+    b"\xfb\xff.jpg",
+    _DEEP + b"/one.jpg",
+    _DEEP + b"/two.jpg",
+)
+
+
+@pytest.fixture(scope="module")
+def odd(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose `case` holds the same cut-off picture under many names."""
+    base = tmp_path_factory.mktemp("odd")
+    data = makers.photo(96, 64, 1)[:-40]
+    for name in _NAMES:
+        path = os.path.join(os.fsencode(base), b"pictures", name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        Path(os.fsdecode(path)).write_bytes(data)
+    done = run("scan", "pictures", "--stages", FAST, cache=cache, cwd=base)
+    assert done.status == 0, done.err
+    return base
+
+
+def _listed(words: list[str], marker: str) -> list[str]:
+    """The paths of a listing, which stand behind `marker` on lines of their own."""
+    return [line.removeprefix(marker) for line in words if line.startswith(marker)]
+
+
+def test_every_listed_path_is_whole_and_show_answers_to_it(cli: Cli, odd: Path) -> None:
+    lines = cli("duplicates", cwd=odd).out.splitlines()
+    listed = set(_listed(lines, "  "))
+    assert len(listed) == len(_NAMES)
+    assert {r"a\nb.jpg", r"a\\nb.jpg", "a  b.jpg", r"\u202egpj.exe", r"not-utf8-\xff.jpg"} <= listed
+    for path in (r"\u202egpj.exe", r"\x1b[2Jclear.jpg", r"not-utf8-\xfe.jpg", "a  b.jpg"):
+        shown = cli("show", path, cwd=odd)
+        assert shown.status == 0, shown.err
+        first, *rest = shown.out.splitlines()
+        assert first == path
+        assert {line[len("same bytes ") :] for line in rest} >= listed - {path}
+
+
+def test_problems_tells_its_files_apart(cli: Cli, odd: Path) -> None:
+    lines = cli("problems", cwd=odd).out.splitlines()
+    assert len({line.partition(":")[0] for line in lines}) == len(_NAMES)
+    assert all(line.isprintable() for line in lines)
+
+
+def test_csv_holds_every_path_exactly(cli: Cli, odd: Path) -> None:
+    text = cli("export", "--format", "csv", cwd=odd).out
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert {
+        base64.b64decode(row["path_bytes"].removeprefix("'"))
+        if row["path_bytes"]
+        else row["path"].encode()
+        for row in rows
+    } == set(_NAMES)
+    assert all(not row["path_bytes"] for row in rows if row["path"] == "a  b.jpg")
+
+
+def test_json_lines_are_as_ever(cli: Cli, odd: Path) -> None:
+    lines = cli("export", cwd=odd).lines
+    with_bytes = {base64.b64decode(line["path_bytes"]) for line in lines if "path_bytes" in line}
+    assert with_bytes == {name for name in _NAMES if b"\xff" in name or b"\xfe" in name}
+    assert {line["path"] for line in lines} >= {"a\nb.jpg", r"a\nb.jpg", "=x.jpg", "'=x.jpg"}
+
+
+def test_problems_of_a_stage_that_is_none(cli: Cli, odd: Path) -> None:
+    wrong = cli("problems", "--stage", "nope", cwd=odd)
+    assert (wrong.status, wrong.out) == (2, "")
+    assert wrong.err.startswith("caseframe: no stage is called nope; there are: scan, exif, ")
+    scan = cli("problems", "--stage", "scan", cwd=odd)
+    assert len(scan.out.splitlines()) >= len(_NAMES)
+    assert cli("problems", "--stage", "faces", cwd=odd).out == "No problems.\n"
+
+
+def test_hints_repeat_the_case_where_it_was_given(cli: Cli, odd: Path, tmp_path: Path) -> None:
+    assert "with: caseframe problems\n" in cli("status", cwd=odd).out
+    case = tmp_path / "my case"
+    scanned = cli("scan", odd / "pictures", "--stages", "exif", "--case", case)
+    hint = f"caseframe problems --case {shlex.quote(str(case))}\n"
+    assert scanned.out.endswith(hint)
+    assert cli("status", "--case", case).out.endswith(hint)
+    other = cli("problems", "--case", case, "--source", tmp_path)
+    assert other.err.endswith(f"caseframe scan SOURCE --case {shlex.quote(str(case))}\n")
+
+
+def test_one_of_each_is_no_plural(cli: Cli, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "a.jpg").write_bytes(makers.photo(96, 64, 1))
+    scanned = cli("scan", "pictures", "--stages", "exif", cwd=tmp_path)
+    assert "1 file: 1 sound picture; 1 different picture." in scanned.out
+    again = cli("rerun", "--stage", "exif", cwd=tmp_path)
+    assert "1 picture to look at again\n" in again.out
+    (pictures / "a.jpg").unlink()
+    gone = cli("scan", "pictures", "--stages", "exif", cwd=tmp_path)
+    assert "1 is missing now." in gone.out
+
+
+def test_the_card_of_what_is_no_picture(cli: Cli, tmp_path: Path) -> None:
+    some_pictures(tmp_path / "pictures")
+    assert cli("scan", "pictures", "--stages", "exif", cwd=tmp_path).status == 0
+    said = cli("show", "note.txt", cwd=tmp_path).out
+    assert "not a picture: text/plain" in said
+    assert "not-a-picture" not in said

@@ -166,7 +166,7 @@ class Settings(ServiceSettings):
     )
     vision_seconds: float = Field(
         60.0, gt=0,
-        description="How long a caller of the vision service waits for a description, in seconds.",
+        description="How long one description may take, in seconds; of a batch, where it is made.",
     )  # fmt: skip
     vision_image_bytes: int = Field(
         64_000_000, ge=1, description="Largest picture that the vision service takes."

@@ -91,7 +91,7 @@ def test_images_with_all_that_the_contract_names(client: RawClient, web: WebServ
     assert (boat.source, boat.depth) == ("Holidays", 8)
     assert json.loads(boat.exifData)["Model"] == "NIKON D90"
     assert json.loads(lake.exifData)["Make"] == "Canon"
-    assert abs(boat.createdAt.ToNanoseconds() / 1e9 - time.time()) < 10 * WAIT
+    assert abs(boat.createdAt.ToNanoseconds() / 1e9 - time.time()) < 3600  # seconds
     assert (boat.tags, list(boat.faces)) == ("", [])
     assert client("getData", filepath=f"/{boat.source}/{boat.filename}") == data
 

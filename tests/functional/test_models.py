@@ -173,8 +173,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(models: Models, tmp_path: P
     assert models("list", **where).status == 0
 
 
-def test_what_was_never_installed_is_not_called_removed(models: Models, served: Hub) -> None:
-    served.status["model.safetensors"] = 503
+def test_what_was_never_installed_is_not_called_removed(models: Models, tiny_hub: Hub) -> None:
+    tiny_hub.status["model.safetensors"] = 503
     refused(models("pull", "blip-large"), 1, "answers 503")
     removed = models("remove", "blip-large")
     assert removed.out == "blip-large was not installed; its unfinished files are removed\n"

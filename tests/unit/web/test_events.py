@@ -167,7 +167,7 @@ def test_trouble_is_told_and_passes() -> None:
 
     trouble, after = within(listen())
     assert trouble.startswith("event: trouble\ndata: ")
-    assert "holds the catalog" in trouble
+    assert "somebody else is changing this case" in trouble
     assert data(after)
 
 

@@ -215,19 +215,6 @@ def test_worker_bundles_is_when_a_worker_is_replaced(cli: Cli, tmp_path: Path) -
     assert found["1"] > 1
 
 
-def test_models_download_lets_describe_fetch_a_model(
-    cli: Cli, folder: Path, tmp_path: Path
-) -> None:
-    nowhere = {
-        "CASEFRAME_MODELS_DIR": str(tmp_path / "none"),
-        "CASEFRAME_MODELS_URL": "http://127.0.0.1:1",
-    }
-    asked = cli("describe", folder, **nowhere, CASEFRAME_MODELS_DOWNLOAD="true")
-    assert "downloading blip-base from http://127.0.0.1:1" in asked.err
-    alone = cli("describe", folder, **nowhere)
-    assert (alone.status, "downloading" in alone.err) == (0, False)
-
-
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_vision_precision_and_threads_reach_the_model(
     models: Path, cache: Path, precision: str

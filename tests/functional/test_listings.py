@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 import os
 import shlex
 from pathlib import Path
@@ -87,6 +88,31 @@ def test_json_lines_are_as_ever(cli: Cli, odd: Path) -> None:
     with_bytes = {base64.b64decode(line["path_bytes"]) for line in lines if "path_bytes" in line}
     assert with_bytes == {name for name in _NAMES if b"\xff" in name or b"\xfe" in name}
     assert {line["path"] for line in lines} >= {"a\nb.jpg", r"a\nb.jpg", "=x.jpg", "'=x.jpg"}
+
+
+def _paths(records: list[dict[str, str]]) -> set[bytes]:
+    exact = {base64.b64decode(one["path_bytes"]) for one in records if "path_bytes" in one}
+    return exact | {one["path"].encode() for one in records if "path_bytes" not in one}
+
+
+def test_listings_in_json_hold_every_path_exactly(cli: Cli, odd: Path) -> None:
+    found = [json.loads(line) for line in cli("problems", "--json", cwd=odd).out.splitlines()]
+    assert _paths(found) == set(_NAMES)
+    (group,) = map(json.loads, cli("duplicates", "--json", cwd=odd).out.splitlines())
+    assert _paths(group["files"]) == set(_NAMES)
+    assert [one["path"] for one in group["files"]] == group["paths"]
+
+
+def test_verify_in_json_says_exactly_what_is_missing(cli: Cli, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/pictures"
+    os.mkdir(folder)
+    gone = os.path.join(folder, b"\xfb\xff.jpg")
+    Path(os.fsdecode(gone)).write_bytes(makers.photo(96, 64, 1))
+    assert cli("scan", "pictures", "--stages", FAST, cwd=tmp_path).status == 0
+    os.remove(gone)
+    first = json.loads(cli("verify", "--json", cwd=tmp_path).out.splitlines()[0])
+    assert first["verdict"] == "missing"
+    assert _paths([first]) == {b"\xfb\xff.jpg"}
 
 
 def test_problems_of_a_stage_that_is_none(cli: Cli, odd: Path) -> None:

@@ -17,7 +17,7 @@ from caseframe.cli.options import JsonOption
 from caseframe.cli.pictures import Found, pictures
 from caseframe.cli.vision import AUTO, FACTS, vision_client
 from caseframe.domain.errors import CaseframeError
-from caseframe.domain.evidence import path_base64, path_text
+from caseframe.domain.evidence import path_fields
 from caseframe.domain.text import shown_path
 from caseframe.vision.client import Answer, VisionClient
 from caseframe.vision.describer import Identity
@@ -111,15 +111,13 @@ class _Writer:
         sys.stdout.flush()
 
     def _record(self, path: bytes, description: str | None, error: str | None) -> dict[str, object]:
-        exact = path_base64(path)
         made_by = {
             "model": self.identity.model,
             "revision": self.identity.revision,
             "digest": self.identity.digest,
         }
         return {
-            "path": path_text(path),
-            **({} if exact is None else {"path_bytes": exact}),
+            **path_fields(path),
             "description": description,
             "model": self.identity.name,
             "made_by": made_by,

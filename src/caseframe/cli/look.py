@@ -27,7 +27,7 @@ from caseframe.cli.options import (
 )
 from caseframe.cli.summary import print_summary, summary
 from caseframe.domain.errors import CaseError, NotFound, UsageError
-from caseframe.domain.evidence import SCAN, path_text
+from caseframe.domain.evidence import SCAN, path_fields, path_text
 from caseframe.domain.text import meant_path, shown_path
 from caseframe.pipeline import twins
 from caseframe.settings import Settings
@@ -85,9 +85,8 @@ def problems(
 
 def _tell(problem: lookup.Problem, *, as_json: bool) -> None:
     if as_json:
-        path = path_text(problem.path)
-        line = {"path": path, "stage": problem.stage, "reason": problem.reason}
-        typer.echo(json.dumps(line))
+        line = {"stage": problem.stage, "reason": problem.reason}
+        typer.echo(json.dumps(path_fields(problem.path) | line))
     else:
         typer.echo(f"{problem.stage:<8} {shown_path(problem.path)}: {problem.reason}")
 
@@ -198,7 +197,8 @@ def duplicates(
         for kind, paths in _duplicate_groups(opened, job, distance):
             count += 1
             if as_json:
-                typer.echo(json.dumps({"kind": kind, "paths": [*map(path_text, paths)]}))
+                line = {"kind": kind, "paths": [*map(path_text, paths)]}
+                typer.echo(json.dumps(line | {"files": [*map(path_fields, paths)]}))
             else:
                 typer.echo(f"{kind}:")
                 for path in paths:

@@ -31,7 +31,7 @@ from caseframe.cli.options import (
 from caseframe.cli.show_progress import shown
 from caseframe.cli.summary import print_summary, summary
 from caseframe.domain.errors import CaseframeError
-from caseframe.domain.evidence import path_text
+from caseframe.domain.evidence import path_fields, path_text
 from caseframe.domain.text import counted, shown_path
 from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
@@ -172,7 +172,7 @@ def verify(
 def _tell(finding: Finding, *, as_json: bool) -> None:
     path, verdict, detail = finding.path, finding.verdict, finding.detail
     if as_json:
-        typer.echo(json.dumps({"path": path_text(path), "verdict": verdict, "detail": detail}))
+        typer.echo(json.dumps(path_fields(path) | {"verdict": verdict, "detail": detail}))
     else:
         typer.echo(f"{verdict:<11} {shown_path(path)}: {detail}")
 

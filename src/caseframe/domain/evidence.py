@@ -93,3 +93,9 @@ def path_base64(path: bytes) -> str | None:
     except UnicodeDecodeError:
         return base64.b64encode(path).decode("ascii")
     return None
+
+
+def path_fields(path: bytes) -> dict[str, str]:
+    """A path for JSON: `path` as text, and `path_bytes` in base64 where that is not exact."""
+    exact = path_base64(path)
+    return {"path": path_text(path)} | ({} if exact is None else {"path_bytes": exact})

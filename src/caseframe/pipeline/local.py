@@ -245,7 +245,8 @@ class LocalRunner:
     def close(self) -> None:
         """Stop the workers at once; what they hold was not collected and will be done again."""
         with self._closing:
-            if self._starting is not None:
+            # Ctrl-C may meet a thread that is just being started, which nobody can wait for.
+            if self._starting is not None and self._starting.is_alive():
                 self._starting.join()
             self._pool.stop()
             with suppress(TimeoutError):

@@ -134,7 +134,8 @@ class EmbeddedVision:
             child, self._child = self._child, None
         if child is not None:
             _stop(child)
-        if self._watcher is not None:
+        # Ctrl-C may meet a thread that is just being started, which nobody can wait for.
+        if self._watcher is not None and self._watcher.is_alive():
             self._watcher.join(_STOP_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -62,14 +62,25 @@ def _round(
     folder: Path, small: Path, files: list[Path], some: list[Path]
 ) -> Iterator[tuple[str, float]]:
     """(name, files a second) of each side."""
-    whole, start_and_end = _scan(folder, len(files)), _scan(small, FEW)
+    start_and_end = _scan(small, FEW)
+    _warm(files)
+    whole = _scan(folder, len(files))
     yield "command", len(files) / whole
     yield "steady", (len(files) - FEW) / (whole - start_and_end)
+    _warm(files)
     yield "floor", len(files) / _floor(files)
     if _there("identify", "file"):
+        _warm(some)
         yield "tools", len(some) / _tools(some)
     if _there("exiftool"):
+        _warm(files)
         yield "exiftool", len(files) / _exiftool(folder)
+
+
+def _warm(files: list[Path]) -> None:
+    """Read all, so that no side waits for a disk where another finds what was read before it."""
+    for file in files:
+        file.read_bytes()
 
 
 def _there(*programs: str) -> bool:
@@ -127,7 +138,11 @@ def _tools(files: list[Path]) -> float:
 
 def _exiftool(folder: Path) -> float:
     command = ["exiftool", "-json", "-fast", "-r", str(folder)]
-    return _timed(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=False))
+    return _timed(
+        lambda: subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        )
+    )
 
 
 if __name__ == "__main__":

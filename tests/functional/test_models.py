@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Cli
 from tests.support.cli import Ran
 from tests.support.hub import Hub
-from tests.support.volumes import volume
+from tests.support.volume import volume
 
 Models = Callable[..., Ran]
 NEEDED = ("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors")

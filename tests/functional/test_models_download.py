@@ -13,23 +13,10 @@ import pytest
 from tests import makers
 from tests.conftest import Cli
 from tests.support.cli import command, ending, environment
-from tests.support.hub import Hub, hub
-from tests.support.models import tiny_blip
+from tests.support.hub import Hub
 from tests.support.served import served
 
 Given = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_blip(tmp_path_factory.mktemp("tiny") / "model")
-
-
-@pytest.fixture
-def there(tiny: Path) -> Iterator[Hub]:
-    with hub() as running:
-        running.serve(tiny)
-        yield running
 
 
 @pytest.fixture
@@ -57,19 +44,19 @@ def given(tmp_path: Path) -> Callable[..., Given]:
 
 
 def test_describe_downloads_only_where_it_may(
-    cli: Cli, there: Hub, picture: Path, given: Callable[..., Given]
+    cli: Cli, tiny_hub: Hub, picture: Path, given: Callable[..., Given]
 ) -> None:
-    done = cli("describe", picture, **given(there.url, CASEFRAME_MODELS_DOWNLOAD="false"))
-    assert (done.status, there.asked) == (0, [])
+    done = cli("describe", picture, **given(tiny_hub.url, CASEFRAME_MODELS_DOWNLOAD="false"))
+    assert (done.status, tiny_hub.asked) == (0, [])
     assert "[facts]" in done.out
-    done = cli("describe", picture, **given(there.url))
+    done = cli("describe", picture, **given(tiny_hub.url))
     assert done.status == 0, done.err
     assert "[facts]" not in done.out
-    assert f"downloading blip-large from {there.url}" in done.err
-    count = len(there.asked)
+    assert f"downloading blip-large from {tiny_hub.url}" in done.err
+    count = len(tiny_hub.asked)
     assert count > 0
-    assert cli("describe", picture, **given(there.url)).status == 0
-    assert len(there.asked) == count
+    assert cli("describe", picture, **given(tiny_hub.url)).status == 0
+    assert len(tiny_hub.asked) == count
 
 
 def test_describe_goes_on_with_facts_where_no_model_was_named(
@@ -87,18 +74,18 @@ def test_describe_goes_on_with_facts_where_no_model_was_named(
 
 
 def test_facts_by_name_asks_no_hub(
-    cli: Cli, there: Hub, picture: Path, given: Callable[..., Given]
+    cli: Cli, tiny_hub: Hub, picture: Path, given: Callable[..., Given]
 ) -> None:
-    assert cli("describe", picture, "--model", "FACTS", **given(there.url)).status == 0
-    assert there.asked == []
+    assert cli("describe", picture, "--model", "FACTS", **given(tiny_hub.url)).status == 0
+    assert tiny_hub.asked == []
 
 
 def test_serve_downloads_and_uses_the_model_at_once(
-    there: Hub, tmp_path: Path, pictures: Path, cache: Path, given: Callable[..., Given]
+    tiny_hub: Hub, tmp_path: Path, pictures: Path, cache: Path, given: Callable[..., Given]
 ) -> None:
-    chosen = given(there.url, CASEFRAME_DESCRIBE_WITH="auto")
+    chosen = given(tiny_hub.url, CASEFRAME_DESCRIBE_WITH="auto")
     with served(tmp_path / "case", pictures, cache, **chosen) as server:
-        assert there.asked
+        assert tiny_hub.asked
         assert httpx.get(f"{server.url}/api/v1/models").json()["default"] == "BLIP"
 
 
@@ -128,10 +115,10 @@ def _listening(cache: Path, *words: str, **settings: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("words", [("serve-vision",), ("service", "vision")])
 def test_vision_services_do_the_same(
-    there: Hub, nowhere: str, cache: Path, given: Callable[..., Given], words: tuple[str, ...]
+    tiny_hub: Hub, nowhere: str, cache: Path, given: Callable[..., Given], words: tuple[str, ...]
 ) -> None:
     door = {"CASEFRAME_HEALTH_ADDRESS": "127.0.0.1:0"}
     with _listening(cache, *words, **given(nowhere), **door) as said:
         assert said.rstrip().endswith("models: FACTS ()") or "models: FACTS" in said
-    with _listening(cache, *words, **given(there.url), **door) as said:
+    with _listening(cache, *words, **given(tiny_hub.url), **door) as said:
         assert "BLIP" in said

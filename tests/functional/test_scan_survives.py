@@ -20,7 +20,7 @@ from tests.conftest import Cli
 from tests.support import postgresql
 from tests.support.cli import Ran, command, environment
 from tests.support.scans import FAST, rows, some_pictures
-from tests.support.volumes import volume
+from tests.support.volume import volume
 
 
 @pytest.fixture

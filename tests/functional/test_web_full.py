@@ -41,7 +41,7 @@ def test_an_upload_that_finds_no_room_is_507_without_a_traceback(
     case = tmp_path / "case"
     with (
         TemporaryDirectory(prefix="cf-") as short,  # sockets lie below it
-        volume(Path(short, "t"), "size=1m") as small,
+        volume(Path(short, "t"), "1m") as small,
         running(
             case, pictures, cache, TMPDIR=str(small), CASEFRAME_ANONYMOUS_CALLS="1000"
         ) as server,
@@ -64,7 +64,7 @@ def test_an_upload_that_finds_no_room_is_507_without_a_traceback(
 def test_a_full_case_disk_is_507_without_paths_and_goes_on_when_there_is_room(
     tmp_path: Path, pictures: Path, cache: Path
 ) -> None:
-    with volume(tmp_path / "disk", "size=8m") as small:
+    with volume(tmp_path / "disk", "8m") as small:
         case = small / "case"
         with (
             served(case, pictures, cache, stderr=subprocess.PIPE) as server,

@@ -12,16 +12,16 @@ import pytest
 
 
 @contextmanager
-def volume(folder: Path, options: str) -> Iterator[Path]:
-    """A small file system of its own; the test is skipped where none can be mounted."""
+def volume(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own at `folder`; the test is skipped where none can be mounted."""
     folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(words, check=False, capture_output=True).returncode:
         pytest.skip("no volume can be mounted here")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def fill(folder: Path) -> Path:

@@ -24,7 +24,7 @@ from sqlalchemy.pool import QueuePool
 
 from caseframe.catalog import triggers  # noqa: F401 - they come with the tables
 from caseframe.catalog.account_tables import metadata  # all tables, not only those of pictures
-from caseframe.catalog.patience import STEP_SECONDS, Patience
+from caseframe.catalog.patience import STEP_SECONDS, Patience, never
 from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy, CatalogFull
 from caseframe.domain.text import one_line
 
@@ -162,11 +162,11 @@ def _says_locked(error: OperationalError | InterfaceError) -> bool:
 
 
 def open_sqlite(
-    file: Path, *, busy_seconds: float = 120.0, stop: Callable[[], bool] | None = None
+    file: Path, *, busy_seconds: float = 120.0, stop: Callable[[], bool] = never
 ) -> Catalog:
     """The catalog in `file`, made or migrated where needed. Raises CaseError, Stopped."""
     url = f"sqlite:///{file}"
-    patience = Patience(busy_seconds, stop or (lambda: False))
+    patience = Patience(busy_seconds, stop)
     engine = create_engine(url, connect_args={"timeout": min(STEP_SECONDS, busy_seconds)})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -194,7 +194,9 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
-def open_postgresql(url: str, *, busy_seconds: float = 120.0) -> Catalog:
+def open_postgresql(
+    url: str, *, busy_seconds: float = 120.0, stop: Callable[[], bool] = never
+) -> Catalog:
     """The catalog in a PostgreSQL database. Raises CaseError."""
     try:
         parsed = make_url(url)
@@ -206,7 +208,7 @@ def open_postgresql(url: str, *, busy_seconds: float = 120.0) -> Catalog:
         parsed = parsed.set(drivername="postgresql+psycopg")
     engine = create_engine(parsed, pool_pre_ping=True)
     shown = parsed.render_as_string(hide_password=True)
-    return _migrated(Catalog(engine, shown, Patience(busy_seconds)))
+    return _migrated(Catalog(engine, shown, Patience(busy_seconds, stop)))
 
 
 def _migrated(catalog: Catalog) -> Catalog:

@@ -16,12 +16,17 @@ STEP_SECONDS = 1.0
 """How long one step is: SQLite waits deaf to signals and to `stop`."""
 
 
+def never() -> bool:
+    """The `stop` of those who are not called away."""
+    return False
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long somebody waits for others who write; `stop` says when they are to give up."""
 
     seconds: float
-    stop: Callable[[], bool] = lambda: False
+    stop: Callable[[], bool] = never
 
     def until(self) -> float:
         """When it is over if it begins now."""

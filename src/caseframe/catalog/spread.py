@@ -6,6 +6,8 @@ text of an expression is SQL that both databases read alike.
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from caseframe.catalog.watching import Sums
 
 CELLS = Sums("cells", "gallery, zoom, down, across", ("count", "north", "east"))
@@ -17,14 +19,17 @@ UNITS = 10_000_000
 """In a degree, which makes one 11 mm at most."""
 TURN = 360 * UNITS
 _CELL_BITS = 3  # eight cells across a map tile of 256 pixels
-_DAY = 86_400
+DAY_SECONDS = 86_400
+_EPOCH = date(1970, 1, 1)
+FIRST_DAY, LAST_DAY = ((end - _EPOCH).days for end in (date.min, date.max))
+"""Days since 1970 that dates can say."""
 # So that all days of the years 1 to 9999 have eight digits, and their order is that of the text.
 _BEFORE = 20_000_000
 
 
 def day_of(column: str) -> str:
     """SQL for the day of a column of seconds since 1970: days since then and `_BEFORE`."""
-    return f"(({column} + {_BEFORE * _DAY}) / {_DAY})"
+    return f"(({column} + {_BEFORE * DAY_SECONDS}) / {DAY_SECONDS})"
 
 
 def day_key(days: int) -> str:
@@ -35,6 +40,11 @@ def day_key(days: int) -> str:
 def days_of(key: str | int) -> int:
     """Days since 1970 of what `day_of` or `day_key` gave."""
     return int(key) - _BEFORE
+
+
+def date_of(key: str | int) -> date:
+    """The date of what `day_of` or `day_key` gave."""
+    return _EPOCH + timedelta(days=days_of(key))
 
 
 def north_of(latitude: str) -> str:

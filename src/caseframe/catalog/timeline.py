@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection, Integer, cast, select
@@ -14,16 +13,11 @@ from caseframe.catalog.gallery_tables import tallies
 from caseframe.catalog.parts import Asked, part
 from caseframe.catalog.search.choices import GalleryQuery, plan_of
 from caseframe.catalog.search.plan import Plan
+from caseframe.catalog.spread import DAY_SECONDS, FIRST_DAY, LAST_DAY
 
 MOST_DAYS = 8000
 """Days in one answer where nothing is asked but when; as many as 21 years have."""
 _ALL = GalleryQuery()
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY = 86_400
-_FIRST, _LAST = (  # days since 1970 that dates can say
-    (datetime(year, month, day, tzinfo=UTC) - _EPOCH).days
-    for year, month, day in ((1, 1, 1), (9999, 12, 31))
-)
 
 
 class Unit(StrEnum):
@@ -85,8 +79,9 @@ def _days(plan: Plan) -> tuple[int, int] | None:
         return None
     bound = plan.bound("captured")
     if bound is None:
-        return _FIRST, _LAST
-    return max(bound.least // _DAY, _FIRST), min(bound.most // _DAY, _LAST)
+        return FIRST_DAY, LAST_DAY
+    least, most = bound.least // DAY_SECONDS, bound.most // DAY_SECONDS
+    return max(least, FIRST_DAY), min(most, LAST_DAY)
 
 
 def _months(connection: Connection, gallery: int) -> list[tuple[int, int]]:
@@ -114,7 +109,7 @@ def _by_day(
 
 
 def _month(key: int) -> int:
-    day = _EPOCH + timedelta(days=spread.days_of(key))
+    day = spread.date_of(key)
     return day.year * 100 + day.month
 
 
@@ -129,5 +124,5 @@ def _buckets(times: list[tuple[int, int]], unit: Unit) -> tuple[Bucket, ...]:
 
 def _start(at: int, unit: Unit) -> str:
     if unit is Unit.DAY:
-        return (_EPOCH + timedelta(days=spread.days_of(at))).date().isoformat()
+        return spread.date_of(at).isoformat()
     return f"{at // 100:04}" if unit is Unit.YEAR else f"{at // 100:04}-{at % 100:02}"

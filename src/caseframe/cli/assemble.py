@@ -12,6 +12,7 @@ from pathlib import Path
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
+from caseframe.catalog.patience import never
 from caseframe.cli.options import case_words
 from caseframe.domain.errors import CaseError, NotFound
 from caseframe.domain.text import shown_path
@@ -66,7 +67,7 @@ def open_case(
     settings: Settings,
     *,
     create: bool = False,
-    stop: Callable[[], bool] | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Iterator[Case]:
     """Open the case in `folder`; `stop` says when not to wait for others any longer.
 
@@ -77,12 +78,13 @@ def open_case(
     elif settings.catalog_url is None and not (folder / CATALOG_FILE).exists():
         raise CaseError(f"there is no case in {folder}; make one with: caseframe scan SOURCE"
                         f"{case_words(folder)}")  # fmt: skip
+    seconds = settings.busy_seconds
     if settings.catalog_url is not None:
-        catalog = open_postgresql(settings.catalog_url, busy_seconds=settings.busy_seconds)
+        catalog = open_postgresql(settings.catalog_url, busy_seconds=seconds, stop=stop)
     else:
-        catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=settings.busy_seconds, stop=stop)
+        catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=seconds, stop=stop)
     try:
-        yield Case(folder, settings, catalog.waiting(stop=stop))
+        yield Case(folder, settings, catalog)
     finally:
         catalog.close()
 

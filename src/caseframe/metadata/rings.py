@@ -10,16 +10,19 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-_ENTRY_BYTES = 12
-_ENTRIES_MOST = 256
-"""Entries in one directory; Exiv2 refuses directories with more."""
-_DIRECTORIES_MOST = 64
-_SUB_IFDS_MOST = 16
+from caseframe.metadata.tiff import (
+    DIRECTORIES_MOST,
+    ENTRIES_MOST,
+    ENTRY_BYTES,
+    POINTERS,
+    SUB_IFDS_MOST,
+    long_at,
+)
+
 _LONG, _IFD = 4, 13
 """Types of a pointer (TIFF 6.0, page 15; TIFF technical note 1)."""
 _MAKER_NOTE = 0x927C
-_FOLLOWED = frozenset({0x8769, 0x8825, 0xA005, 0x014A, _MAKER_NOTE})
-"""Exif, GPS, interoperability (Exif 3.0, 4.6.3), SubIFDs (TIFF technical note 1)."""
+_FOLLOWED = POINTERS | {_MAKER_NOTE}
 _FOLLOWED_BY_NIKON = frozenset({0x0011})
 """The preview; anywhere else the number means something else."""
 _NIKON = b"Nikon\x00\x02"
@@ -53,16 +56,13 @@ class _Walk:
 
     def long(self, at: int) -> int:
         """Four bytes as a number; 0, which is no offset, beyond the end."""
-        if at > len(self._data) - 4:
-            return 0
-        value: int = struct.unpack_from(self._order + "I", self._data, at)[0]
-        return value
+        return long_at(self._data, at, self._order)
 
     def back(self, at: int) -> int | None:
         """The directory on the way here that this one leads back to, through others or straight."""
         if at in self._seen:
             return at if at in self._way else None
-        if len(self._seen) == _DIRECTORIES_MOST or not 0 < at <= len(self._data) - 2:
+        if len(self._seen) == DIRECTORIES_MOST or not 0 < at <= len(self._data) - 2:
             return None
         self._seen.add(at)
         self._way.add(at)
@@ -75,12 +75,12 @@ class _Walk:
     def _targets(self, at: int) -> Iterator[int]:
         """Where the directory points: by its entries, then as its next one."""
         count: int = struct.unpack_from(self._order + "H", self._data, at)[0]
-        end = at + 2 + count * _ENTRY_BYTES
-        if count > _ENTRIES_MOST or end > len(self._data):
+        end = at + 2 + count * ENTRY_BYTES
+        if count > ENTRIES_MOST or end > len(self._data):
             return
         tags = struct.unpack_from(self._order + "H10x" * count, self._data, at + 2)
         for place in [place for place, tag in enumerate(tags) if tag in self._followed]:
-            yield from self._followed_from(at + 2 + place * _ENTRY_BYTES)
+            yield from self._followed_from(at + 2 + place * ENTRY_BYTES)
         yield self.long(end)
 
     def _followed_from(self, entry: int) -> Iterator[int]:
@@ -92,7 +92,7 @@ class _Walk:
             if many == 1:
                 yield value
             else:
-                yield from (self.long(value + 4 * n) for n in range(min(many, _SUB_IFDS_MOST)))
+                yield from (self.long(value + 4 * n) for n in range(min(many, SUB_IFDS_MOST)))
 
 
 def _in_note(note: memoryview) -> str | None:

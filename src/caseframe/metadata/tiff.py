@@ -1,4 +1,7 @@
-"""TIFF directories whose entries are too large for Exiv2 are emptied before it sees them."""
+"""TIFF directories whose entries are too large for Exiv2 are emptied before it sees them.
+
+What it goes by (sizes, bounds, pointers) holds for every walk over directories, see rings.py.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,20 @@ Flag = Callable[[str], None]
 
 _TYPE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4)
 """Bytes of one value of each TIFF type (TIFF 6.0, page 15; 13 is IFD of TIFF technical note 1)."""
-_ENTRY = 12
+ENTRY_BYTES = 12
 _INLINE = 4
 """Bytes; a value up to this size stands in the entry itself."""
-_ENTRIES_MOST = 256
+ENTRIES_MOST = 256
 """Entries in one directory; Exiv2 refuses directories with more."""
-_DIRECTORIES_MOST = 64
+DIRECTORIES_MOST = 64
 _VALUE_MOST = 4 * 1024 * 1024
 _TOTAL_MOST = 16 * 1024 * 1024
 """Bytes: of one value, and of all values; larger ones are pixels or layers, not metadata."""
 _XMP_TAG = 700
-_POINTERS = (0x8769, 0x8825, 0xA005, 0x014A)
-"""Tags that point at more directories: Exif, GPS, interoperability, SubIFDs."""
-_SUB_IFDS_MOST = 16
+POINTERS = frozenset({0x8769, 0x8825, 0xA005, 0x014A})
+"""Tags that point at more directories: Exif, GPS, interoperability (Exif 3.0, 4.6.3), SubIFDs
+(TIFF technical note 1)."""
+SUB_IFDS_MOST = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +68,23 @@ def tamed(data: bytes, flag: Flag, *, xmp_ok: Callable[[bytes, Flag], bool]) -> 
 
 def _entries(data: bytes, order: str) -> Iterator[_Entry]:
     """Entries of all directories, each directory once, whose values lie inside the file."""
-    pending, seen = [_long(data, 4, order)], set[int]()
-    while pending and len(seen) < _DIRECTORIES_MOST:
+    pending, seen = [long_at(data, 4, order)], set[int]()
+    while pending and len(seen) < DIRECTORIES_MOST:
         at = pending.pop()
         if at in seen or not 0 < at <= len(data) - 2:
             continue
         seen.add(at)
         count = struct.unpack_from(order + "H", data, at)[0]
-        if count > _ENTRIES_MOST:
+        if count > ENTRIES_MOST:
             continue
-        end = min(at + 2 + count * _ENTRY, len(data) - _ENTRY + 1)
-        for place in range(at + 2, end, _ENTRY):
+        end = min(at + 2 + count * ENTRY_BYTES, len(data) - ENTRY_BYTES + 1)
+        for place in range(at + 2, end, ENTRY_BYTES):
             entry = _entry(data, place, order)
             if entry is not None:
                 yield entry
-                if entry.tag in _POINTERS:
+                if entry.tag in POINTERS:
                     pending.extend(_targets(data, entry, order))
-        pending.append(_long(data, at + 2 + count * _ENTRY, order))
+        pending.append(long_at(data, at + 2 + count * ENTRY_BYTES, order))
 
 
 def _entry(data: bytes, at: int, order: str) -> _Entry | None:
@@ -93,11 +97,11 @@ def _entry(data: bytes, at: int, order: str) -> _Entry | None:
 
 
 def _targets(data: bytes, entry: _Entry, order: str) -> list[int]:
-    many = min(entry.count, _SUB_IFDS_MOST, entry.size // 4)
-    return [_long(data, entry.value_at + 4 * n, order) for n in range(many)]
+    many = min(entry.count, SUB_IFDS_MOST, entry.size // 4)
+    return [long_at(data, entry.value_at + 4 * n, order) for n in range(many)]
 
 
-def _long(data: bytes, at: int, order: str) -> int:
+def long_at(data: bytes | memoryview, at: int, order: str) -> int:
     """Four bytes as a number; 0, which is no offset, beyond the end."""
     if not 0 <= at <= len(data) - 4:
         return 0

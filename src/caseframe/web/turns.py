@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from fastapi import Depends, Request
 
@@ -43,18 +43,19 @@ class Turns:
 
 
 async def _changing(request: Request) -> AsyncIterator[None]:
-    turns: Turns = request.app.state.turns
-    async with turns.turn():
+    async with _turn(request):
         yield
 
 
 async def _by_method(request: Request) -> AsyncIterator[None]:
-    if request.method in SAFE_METHODS or request.url.path.startswith(_OWN_ROOM):
+    free = request.method in SAFE_METHODS or request.url.path.startswith(_OWN_ROOM)
+    async with nullcontext() if free else _turn(request):
         yield
-        return
+
+
+def _turn(request: Request) -> AbstractAsyncContextManager[None]:
     turns: Turns = request.app.state.turns
-    async with turns.turn():
-        yield
+    return turns.turn()
 
 
 # A turn begins when the request's body is all here, and ends before the answer is sent: who sends

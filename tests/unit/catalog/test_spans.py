@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -33,7 +34,9 @@ def _pairs() -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("cover", "mark"), [(spans.numbers, spans.block_mark), (spans.sizes, spans.size_mark)]
 )
-def test_a_cover_holds_all_of_its_span(cover: spans.Cover, mark: spans.Mark) -> None:
+def test_a_cover_holds_all_of_its_span(
+    cover: Callable[[int, int], Candidates], mark: Callable[[int], tuple[str, str]]
+) -> None:
     for low, high in _pairs():
         words = cover(low, high)
         assert isinstance(words, Either)

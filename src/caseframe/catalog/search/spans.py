@@ -6,15 +6,11 @@ together, and a long span is a few beginnings. What they cover may be more than 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from caseframe.catalog.search.candidates import Candidates, Either, Lexeme
 from caseframe.catalog.search.document import MARK
 
-Cover = Callable[[int, int], Candidates]
-"""From the first and the last of a span to words."""
-Mark = Callable[[int], tuple[str, str]]
-"""From a number to the field and word that a document holds for it."""
 _MOST_WORDS = 24
 _SIZE_DIGITS = 3
 _BLOCK_DIGITS = 8

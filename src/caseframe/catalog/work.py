@@ -263,18 +263,3 @@ def count_tasks(connection: Connection, job: str, versions: Mapping[str, str]) -
         StageCount(stage, TaskState(state), None if found is None else bool(found), count)
         for stage, state, found, count in rows
     ]
-
-
-def open_tasks(connection: Connection, job: str) -> int:
-    """How many tasks of a job are pending or running: none means that it is finished."""
-    query = (
-        select(func.count())
-        .select_from(tasks)
-        .join(images, images.c.id == tasks.c.image_id)
-        .where(
-            _UNFINISHED,
-            tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING)),
-            _in_job(job),
-        )
-    )
-    return connection.scalar(query) or 0

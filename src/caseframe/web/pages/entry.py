@@ -31,7 +31,6 @@ from caseframe.web.session import with_session
 router = APIRouter()
 Next = Annotated[str, Query(max_length=4096)]
 Key = Annotated[str, Query(max_length=100)]
-_MAIL = "If there is an account with this address, a mail is on its way."
 
 
 class SignInForm(BaseModel):

@@ -225,6 +225,39 @@ def test_problems_in_pages_by_filter_and_tried_again(catalog: Catalog, job: str)
         assert gallery.count(connection, job, GalleryQuery("has:problem")).number == 2
 
 
+def test_a_search_among_problems_looks_at_so_many_at_a_time(
+    catalog: Catalog, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with catalog.begin() as connection:
+        broken = [
+            outcome(
+                b"%d/%s.jpg" % (n, b"wanted" if n % 9 == 8 else b"other"), b"p%d" % n,
+                failed("faces"), done("exif", problems=("odd",)), state=FileState.CORRUPT,
+                reason="cut", notes=("wrong name",),
+            )
+            for n in range(30)
+        ]  # fmt: skip
+        record(connection, job, broken)
+        work.plan_tasks(connection, job, "text", "1", state=TaskState.UNAVAILABLE, reason="none")
+    query = problem_list.ProblemQuery(text="WANTED")
+    with catalog.read() as connection:
+        whole = problem_list.problem_list(connection, job, query, limit=500)
+        assert len(whole.problems) == 3 * len(problem_list.ProblemKind)
+        assert whole.next is None
+        monkeypatch.setattr(problem_list, "MOST_LOOKED_AT", 7)
+        found: list[problem_list.ListedProblem] = []
+        sizes: list[int] = []
+        cursor = None
+        while cursor is not None or not sizes:
+            page = problem_list.problem_list(connection, job, query, after=cursor, limit=2)
+            found += page.problems
+            sizes.append(len(page.problems))
+            cursor = page.next
+        assert tuple(found) == whole.problems
+        assert max(sizes) <= 2
+        assert 0 in sizes
+
+
 def test_removing_a_job_in_steps(catalog: Catalog, job: str) -> None:
     with catalog.begin() as connection:
         other = jobs.create_job(connection, "other", b"/o", ()).id

@@ -19,7 +19,7 @@ from caseframe.catalog.search.candidates import Both
 from caseframe.catalog.search.plan import Plan
 from caseframe.catalog.search.spans import BLOCK_BITS, numbers
 
-MOST_LOOKED_AT = 3000
+MOST_LOOKED_AT = 2000
 """Tiles that one part looks at, as far as those before let it guess."""
 _DOCUMENT = 2  # looking at one with its document takes so many times as long
 _BLOCK = 35  # and PostgreSQL leaves out so many hits while it reads the word of one more block

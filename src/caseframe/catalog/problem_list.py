@@ -2,7 +2,8 @@
 
 Four kinds follow each other: files with a problem state, remarks of the scan on single files,
 failed (and on demand unavailable) tasks, remarks of stages. Within a kind a page goes by key, so
-the last page costs what the first one does.
+the last page costs what the first one does. No index knows where a text stands in them, so a page
+of a search for one ends when some thousands were looked at.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import gt, le
 from typing import Any
 
 from sqlalchemy import (
@@ -66,7 +68,10 @@ class ListedProblem:
 
 @dataclass(frozen=True, slots=True)
 class ProblemPage:
-    """Problems in their order, and the cursor of the next page."""
+    """Problems in their order, and the cursor of the next page.
+
+    A page of a search for a text may be short, or empty, although there is a next one.
+    """
 
     problems: tuple[ListedProblem, ...] = ()
     next: str | None = None
@@ -86,10 +91,14 @@ class ProblemQuery:
 
 _ALL = ProblemQuery()
 _ORDER = tuple(ProblemKind)
+_OF_TASKS = frozenset({ProblemKind.FAILED, ProblemKind.UNAVAILABLE})
 # In these words, or SQLite does not see that its index of files with problems will do.
 _PROBLEM_FILES = text("files.state NOT IN ('picture', 'not-a-picture')")
 _UNFINISHED = text("tasks.state <> 'done'")
 MOST = 500
+MOST_LOOKED_AT = 2000
+"""Problems of one kind that a page of a search for a text looks at."""
+_Found = tuple[ListedProblem, list[Any]]
 
 
 def problem_list(
@@ -107,20 +116,26 @@ def problem_list(
     kind, key = _ORDER[0], None
     if after is not None:
         kind, key = _read_cursor(after)
-    found: list[tuple[ListedProblem, list[Any]]] = []
-    for this in _ORDER[_ORDER.index(kind) :]:
-        if this in query.kinds:
-            rest = limit + 1 - len(found)
-            found += _kind(connection, this, job_id, gallery, query, key, rest)
-        key = None
+    found: list[_Found] = []
+    for this in (this for this in _ORDER[_ORDER.index(kind) :] if this in query.kinds):
+        asked = _Asked(this, job_id, gallery, query)
+        some, end = asked.next(connection, key if this is kind else None, limit + 1 - len(found))
+        found += some
         if len(found) > limit:
-            break
-    more, found = len(found) > limit, found[:limit]
-    cursor = _cursor(found[-1][0].kind, found[-1][1]) if more else None
+            return _page(found[:limit], found[limit - 1][0].kind, found[limit - 1][1])
+        if end is not None:
+            return _page(found, this, end)
+    return _page(found)
+
+
+def _page(
+    found: list[_Found], kind: ProblemKind | None = None, key: Sequence[Any] = ()
+) -> ProblemPage:
+    cursor = None if kind is None else _cursor(kind, key)
     return ProblemPage(tuple(problem for problem, _ in found), cursor)
 
 
-def _cursor(kind: ProblemKind, key: list[Any]) -> str:
+def _cursor(kind: ProblemKind, key: Sequence[Any]) -> str:
     plain = json.dumps([kind, *key], separators=(",", ":"))
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
@@ -130,7 +145,7 @@ def _read_cursor(cursor: str) -> tuple[ProblemKind, list[Any]]:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         name, *key = json.loads(base64.b64decode(padded, b"-_", validate=True))
         kind = ProblemKind(name)
-        shape = [str, int] if kind in {ProblemKind.FAILED, ProblemKind.UNAVAILABLE} else [int]
+        shape = [str, int] if kind in _OF_TASKS else [int]
         if [type(part) for part in key] != shape or abs(key[-1]) >= 2**63:
             raise ValueError
         if "\\0" in str(key[0]) or storable(str(key[0])) != str(key[0]):
@@ -140,18 +155,43 @@ def _read_cursor(cursor: str) -> tuple[ProblemKind, list[Any]]:
         raise UsageError("this is no place in the list of problems; begin at its start") from None
 
 
-def _kind(
-    connection: Connection, kind: ProblemKind, job_id: str, gallery: int, query: ProblemQuery,
-    key: list[Any] | None, limit: int,
-) -> list[tuple[ListedProblem, list[Any]]]:  # fmt: skip
-    """(problem, key) of the next problems of one kind."""
-    wanted, keys = _SELECTS[kind](job_id, gallery)
-    for condition in _conditions(kind, query):
-        wanted = wanted.where(condition)
-    if key is not None:
-        wanted = wanted.where(tuple_(*keys) > tuple_(*key) if len(keys) > 1 else keys[0] > key[0])
-    rows = connection.execute(wanted.order_by(*keys).limit(limit)).all()
-    return [(_problem(kind, row), list(row[: len(keys)])) for row in rows]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The problems of one kind that a query asks for."""
+
+    kind: ProblemKind
+    job: str
+    gallery: int
+    query: ProblemQuery
+
+    def next(
+        self, connection: Connection, key: Sequence[Any] | None, limit: int
+    ) -> tuple[list[_Found], list[Any] | None]:
+        """Problems behind a key; and the key up to which all were looked at, None for the end."""
+        wanted, keys = _SELECTS[self.kind](self.job, self.gallery)
+        if self.query.stage is not None:
+            wanted = wanted.where(_stage(self.kind) == storable(self.query.stage))
+        if key is not None:
+            wanted = wanted.where(_compared(keys, gt, key))
+        wanted = wanted.order_by(*keys)
+        end = None
+        if self.query.text:
+            last = wanted.with_only_columns(*keys).offset(MOST_LOOKED_AT - 1).limit(1)
+            if (row := connection.execute(last).first()) is not None:
+                end = list(row)
+                wanted = wanted.where(_compared(keys, le, end))
+            wanted = wanted.where(_says(self.kind, self.query.text))
+        rows = connection.execute(wanted.limit(limit)).all()
+        return [(_problem(self.kind, row), list(row[: len(keys)])) for row in rows], end
+
+
+def _compared(
+    keys: Sequence[ColumnElement[Any]], compare: Callable[[Any, Any], Any], key: Sequence[Any]
+) -> ColumnElement[bool]:
+    # Rows of one part are compared by the part, because SQLite takes no index for such rows.
+    sides = (tuple_(*keys), tuple_(*key)) if len(keys) > 1 else (keys[0], key[0])
+    condition: ColumnElement[bool] = compare(*sides)
+    return condition
 
 
 def _problem(kind: ProblemKind, row: Sequence[Any]) -> ListedProblem:
@@ -162,20 +202,19 @@ def _problem(kind: ProblemKind, row: Sequence[Any]) -> ListedProblem:
     )  # fmt: skip
 
 
-def _conditions(kind: ProblemKind, query: ProblemQuery) -> Iterable[ColumnElement[bool]]:
-    column = {ProblemKind.NOTE: problems.c.stage, ProblemKind.REMARK: problems.c.stage}.get(kind)
-    if kind in {ProblemKind.FAILED, ProblemKind.UNAVAILABLE}:
-        column = tasks.c.stage
-    if query.stage is not None:
-        yield (literal(SCAN) if column is None else column) == storable(query.stage)
-    if query.text:
-        reason = {ProblemKind.FILE: files.c.reason, ProblemKind.FAILED: tasks.c.reason,
-                  ProblemKind.UNAVAILABLE: tasks.c.reason}.get(kind, problems.c.reason)  # fmt: skip
-        wanted = storable(query.text)
-        yield or_(
-            files.c.path_text.icontains(wanted, autoescape=True),
-            reason.icontains(wanted, autoescape=True),
-        )
+def _stage(kind: ProblemKind) -> ColumnElement[Any]:
+    if kind is ProblemKind.FILE:
+        return literal(SCAN)
+    return (tasks if kind in _OF_TASKS else problems).c.stage
+
+
+def _says(kind: ProblemKind, words: str) -> ColumnElement[bool]:
+    table = files if kind is ProblemKind.FILE else tasks if kind in _OF_TASKS else problems
+    wanted = storable(words)
+    return or_(
+        files.c.path_text.icontains(wanted, autoescape=True),
+        table.c.reason.icontains(wanted, autoescape=True),
+    )
 
 
 _Select = tuple[Select[Any], list[ColumnElement[Any]]]

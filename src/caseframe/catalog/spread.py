@@ -6,7 +6,7 @@ text of an expression is SQL that both databases read alike.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from caseframe.catalog.watching import Sums
 
@@ -20,8 +20,8 @@ UNITS = 10_000_000
 TURN = 360 * UNITS
 _CELL_BITS = 3  # eight cells across a map tile of 256 pixels
 DAY_SECONDS = 86_400
-_EPOCH = date(1970, 1, 1)
-FIRST_DAY, LAST_DAY = ((end - _EPOCH).days for end in (date.min, date.max))
+_FIRST_ORDINAL = date(1970, 1, 1).toordinal()
+FIRST_DAY, LAST_DAY = (end.toordinal() - _FIRST_ORDINAL for end in (date.min, date.max))
 """Days since 1970 that dates can say."""
 # So that all days of the years 1 to 9999 have eight digits, and their order is that of the text.
 _BEFORE = 20_000_000
@@ -44,7 +44,7 @@ def days_of(key: str | int) -> int:
 
 def date_of(key: str | int) -> date:
     """The date of what `day_of` or `day_key` gave."""
-    return _EPOCH + timedelta(days=days_of(key))
+    return date.fromordinal(_FIRST_ORDINAL + days_of(key))
 
 
 def north_of(latitude: str) -> str:

@@ -15,8 +15,8 @@ from caseframe.catalog.search.choices import GalleryQuery, plan_of
 from caseframe.catalog.search.plan import Plan
 from caseframe.catalog.spread import DAY_SECONDS, FIRST_DAY, LAST_DAY
 
-MOST_DAYS = 8000
-"""Days in one answer where nothing is asked but when; as many as 21 years have."""
+MOST_DAYS = 2000
+"""Days in one answer where nothing is asked but when; as many as five years have."""
 _ALL = GalleryQuery()
 
 

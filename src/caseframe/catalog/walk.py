@@ -27,7 +27,7 @@ from caseframe.domain.errors import Stopped
 _FIRST_STEPS = 400
 _LONGEST_WALK = 1000
 _LONGEST_STRIDE = 32_000
-_MOST_GATHERED = 2500
+_MOST_GATHERED = 4000
 _RARE = 50  # one in so many, or fewer
 _MOST_WINDOWS = 4
 _LONGEST_WINDOW = 60_000

@@ -66,8 +66,12 @@ def _beginnings(field: str, low: int, high: int, width: int) -> Candidates:
     def add(steps: range) -> None:
         heads.extend(Lexeme(f"{field}{MARK}{step:0{width}x}", not whole) for step in steps)
 
-    while high - low >= 16 * _MOST_WORDS:  # so many that a little more than these will do
+    while high - low >= 256 * _MOST_WORDS:  # so many that a little more than these will do
         low, high, width, whole = low >> 4, high >> 4, width - 1, False
+    if high - low >= 16 * _MOST_WORDS:
+        first = -(-low // 16)  # of a span without an end, most of what there is lies at its start
+        add(range(low, first * 16))
+        low, high, width, whole = first, high >> 4, width - 1, False
     while width > 1 and high - low >= 16:
         first, last = -(-low // 16), (high + 1) // 16 - 1  # what is whole among the sixteens
         add(range(low, first * 16))

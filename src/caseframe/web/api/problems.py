@@ -55,7 +55,10 @@ def problems(
     after: Annotated[str | None, Query(max_length=4096)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> ProblemsOut:
-    """A page of problems: files that could not be read, failed stages, remarks."""
+    """A page of problems: files that could not be read, failed stages, remarks.
+
+    With `text`, in path or reason, a page may be short or empty although there is a `next`.
+    """
     wanted = ProblemQuery(stage, tuple(kind) if kind else tuple(ProblemKind), text)
     with here.catalog.read() as connection:
         page = problem_list(connection, found.job.id, wanted, after=after, limit=limit)

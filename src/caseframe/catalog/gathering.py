@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, literal_column, or_, select
 
 from caseframe.catalog.gallery_tables import tiles
-from caseframe.catalog.matching import checked, ids_of, listed, matching, these
+from caseframe.catalog.matching import checked, ids_of, listed, matching
 from caseframe.catalog.order import Place, SortKey
 from caseframe.catalog.search.candidates import Candidates
 from caseframe.catalog.way import Way, behind, places, segments, within
@@ -19,10 +18,10 @@ def gather(
     way: Way,
     start: Place | None,
     limit: int,
-    among: Candidates | Sequence[int] | None,
+    among: Candidates | None,
     end: Place | None = None,
 ) -> list[Place]:
-    """The next places up to `end` among candidates or ids (all tiles for None), sorted."""
+    """The next places up to `end` among candidates (all tiles for None), sorted."""
     key = way.sort.column
     first = literal_column("NULL") if key is None else key
     query: Select[Any] = select(first.label("key"), tiles.c.id)
@@ -32,11 +31,8 @@ def gather(
         query = query.where(tiles.c.id.between(least, last))
     else:
         plan = plan.unproven
-        if isinstance(among, Sequence):
-            query = query.where(tiles.c.id.in_(these(connection, among)))
-        else:
-            found = matching(connection, way.gallery, among, -1)
-            query = query.join(found, found.c.id == tiles.c.id)
+        found = matching(connection, way.gallery, among, -1)
+        query = query.join(found, found.c.id == tiles.c.id)
     query = _in_order(checked(query, plan), way, start)
     if end is not None:
         query = query.where(behind(way, end, including=True))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -92,23 +91,17 @@ def listed(
     return bound.columns(tiles.c.id)
 
 
-def first_ids(
-    connection: Connection, gallery: int, candidates: Candidates, most: int
-) -> Sequence[int]:
-    """Ids of the gallery's tiles that the word index gives, at most `most`, in any order."""
-    found = listed(connection, candidates, *ids_of(gallery), most=most).subquery()
-    # As one value: thousands of rows take longer to come than to be found.
-    if connection.dialect.name == "sqlite":
-        said: str = connection.scalar(select(func.json_group_array(found.c.id))) or "[]"
-        ids: list[int] = json.loads(said)
-        return ids
-    return connection.scalar(select(func.array_agg(found.c.id))) or []
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How many tiles the word index gives, and over how many numbers they lie."""
+
+    count: int
+    span: int
 
 
-def these(connection: Connection, ids: Sequence[int]) -> TextualSelect:
-    """Ids as rows; as one value, for a statement of thousands would be long in reading."""
-    if connection.dialect.name == "sqlite":
-        query = text("SELECT value AS id FROM json_each(:ids)").bindparams(ids=json.dumps(ids))
-    else:
-        query = text("SELECT unnest(CAST(:ids AS bigint[])) AS id").bindparams(ids=list(ids))
-    return query.columns(tiles.c.id)
+def extent(connection: Connection, gallery: int, candidates: Candidates, most: int) -> Extent:
+    """The extent of what the word index gives, looking at no more than `most` tiles."""
+    c = listed(connection, candidates, *ids_of(gallery), most=most).subquery().c
+    query = select(func.count(), func.max(c.id) - func.min(c.id))
+    count, span = connection.execute(query).one()
+    return Extent(count, span or 0)

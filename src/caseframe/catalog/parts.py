@@ -105,8 +105,9 @@ def count_fitting(
         return number, number <= most
     asked = Asked((), ("1",), plan)
     found = Part()
+    enough = most // (2 * _DOCUMENT if plan.unproven.text else 2)
     for looked_at in _through(connection, gallery, asked, found, 1):
-        if _number(found) > most or looked_at * _DOCUMENT > most:
+        if _number(found) > most or looked_at > enough:
             break
     return _number(found), found.next is None
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from caseframe.catalog.cover import LONGEST_COVER, cover
 from caseframe.catalog.gallery_tables import tiles
 from caseframe.catalog.gathering import gather, probe, stream
-from caseframe.catalog.matching import checked, first_ids, prepare
+from caseframe.catalog.matching import checked, extent, prepare
 from caseframe.catalog.order import Place, SortKey
 from caseframe.catalog.search.candidates import Both, Candidates, plain
 from caseframe.catalog.way import Way, has_key, places, segments, within
@@ -78,10 +78,10 @@ def _by_list(
     """
     if way.sort.key is SortKey.ADDED:
         return stream(connection, way, start, limit, candidates)
-    ids = first_ids(connection, way.gallery, candidates, _MOST_GATHERED + 1)
-    if len(ids) <= _MOST_GATHERED:
-        return gather(connection, way, start, limit, ids)
-    if (max(ids) - min(ids)) // len(ids) >= _RARE:
+    seen = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
+    if seen.count <= _MOST_GATHERED:
+        return gather(connection, way, start, limit, candidates)
+    if seen.span // seen.count >= _RARE:
         return probe(connection, way, start, limit, candidates)
     return None
 
@@ -98,9 +98,9 @@ def _windows(
         length = _length(passed, seen + len(found), rest)
         if length > _LONGEST_WINDOW and not asked:
             asked = True
-            ids = first_ids(connection, way.gallery, candidates, _MOST_GATHERED + 1)
-            if len(ids) <= _MOST_GATHERED:
-                return found + gather(connection, way, at, rest, ids)
+            seen_all = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
+            if seen_all.count <= _MOST_GATHERED:
+                return found + gather(connection, way, at, rest, candidates)
         length = min(length, _LONGEST_WINDOW)
         if length > LONGEST_COVER.get(way.sort.key, length):
             break

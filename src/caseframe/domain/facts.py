@@ -84,3 +84,7 @@ class Facts:
     camera: Camera | None = None
     perceptual_hash: PerceptualHash | None = None
     texts: tuple[Text, ...] = ()
+
+
+NOTHING = Facts()
+"""The facts of a result that holds none, as most do; one for all, so that it travels once."""

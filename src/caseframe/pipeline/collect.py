@@ -99,6 +99,8 @@ class Collector:
             if name not in tried
         )
         absent = self._absent if outcome.order.ingest else ()
+        if noted is examined and not skipped and not absent:
+            return outcome
         return replace(outcome, examined=noted, stages=(*outcome.stages, *skipped, *absent))
 
     def _report(self, batch: list[Outcome]) -> None:

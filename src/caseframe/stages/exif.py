@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from caseframe.domain.facts import Camera, Capture, Facts, Text
+from caseframe.domain.facts import NOTHING, Camera, Capture, Facts, Text
 from caseframe.metadata.dates import captured
 from caseframe.metadata.gps import GpsFacts, gps_facts
 from caseframe.stages.stage import Frame, StageContext, StageResult, StageUnavailable
@@ -109,6 +109,8 @@ class ExifResult(StageResult):
         camera = None
         if self.camera_make or self.camera_model or self.lens:
             camera = Camera(self.camera_make, self.camera_model, self.lens)
+        if not self.metadata and capture is None and camera is None:
+            return NOTHING  # looking for every word takes as long as reading that there is nothing
         return Facts(capture=capture, camera=camera, texts=tuple(self._texts()))
 
     def _texts(self) -> Iterator[Text]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from caseframe.domain.facts import Facts, Place, Text
+from caseframe.domain.facts import NOTHING, Facts, Place, Text
 from caseframe.metadata.gps import GpsFacts
 from caseframe.stages import gazetteer_source
 from caseframe.stages.exif import ExifResult
@@ -67,7 +67,7 @@ class PlaceResult(StageResult):
         """The place, and its names to search for."""
         place = self.place
         if place is None:
-            return Facts()
+            return NOTHING
         names = dict.fromkeys((place.town, place.region, place.country))
         return Facts(
             place=Place(

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from caseframe.domain.errors import StageError, StageUnavailable
 from caseframe.domain.evidence import PictureInfo
-from caseframe.domain.facts import Facts
+from caseframe.domain.facts import NOTHING, Facts
 
 __all__ = [
     "BatchStage",
@@ -66,7 +66,7 @@ class StageResult(BaseModel):
 
     def facts(self) -> Facts:
         """Which values of this result are faces, a place, text to search and so on."""
-        return Facts()
+        return NOTHING
 
 
 class Frame(Protocol):

@@ -28,7 +28,7 @@ from tests.unit.stages.exif_files import (
     xmp,
 )
 
-from caseframe.domain.facts import Camera, Capture, Text
+from caseframe.domain.facts import Camera, Capture, Facts, Text
 from caseframe.stages.exif import ExifResult, ExifStage
 from caseframe.stages.stage import StageContext
 
@@ -70,6 +70,12 @@ def test_camera_tags_have_the_names_and_readings_that_exiftool_users_know(read: 
     assert Text("camera", "Shot 3") in facts.texts
     assert Text("software", "firmware 1.2") in facts.texts
     assert ExifResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_a_picture_that_says_nothing_has_no_facts(read: Read) -> None:
+    result = read(picture("JPEG"))
+    assert not result.found
+    assert result.facts() == Facts()
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "AVIF"])

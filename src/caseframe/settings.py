@@ -25,9 +25,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from caseframe.domain.access import Role
+from caseframe.domain.access import Role, SignUpPolicy
 from caseframe.domain.errors import UsageError
-from caseframe.domain.people import SignUpPolicy
 from caseframe.domain.providers import Provider
 from caseframe.domain.tiles import tile_template
 from caseframe.service_settings import ServiceSettings

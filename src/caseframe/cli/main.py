@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
 COMMANDS = {
-    "scan": "scan", "rerun": "scan", "verify": "scan",
+    "scan": "scan", "rerun": "rerun", "verify": "rerun",
     "status": "look", "problems": "look", "show": "look", "duplicates": "look", "export": "look",
     "describe": "describe", "serve-vision": "serve_vision", "models": "models",
     "serve": "serve", "service": "service", "dead-letters": "dead_letters",

@@ -155,9 +155,8 @@ def test_names_that_no_model_can_have(tmp_path: Path, name: str) -> None:
 
 
 def test_looking_at_the_store_does_not_load_torch() -> None:
-    words = (
-        "import sys, caseframe.vision.store as s; from pathlib import Path; s.ModelStore(Path('x')).list()"
-    )
+    words = "import sys, caseframe.vision.store as s; from pathlib import Path"
+    words += "; s.ModelStore(Path('x')).list()"
     words += "; import caseframe.vision.blip; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 

@@ -23,7 +23,8 @@ from bench import caption_quality
 from bench.corpus import distinct, photos
 from bench.report import Report
 from caseframe.vision.blip import BlipDescriber, BlipOptions, set_up_libraries
-from caseframe.vision.store import ModelStore, missing_extra
+from caseframe.vision.missing import missing_extra
+from caseframe.vision.store import ModelStore
 
 TOKENS = 20
 BATCH = 8

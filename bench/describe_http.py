@@ -31,7 +31,7 @@ from caseframe.cli.vision import describers
 from caseframe.domain.errors import ModelUnavailable
 from caseframe.settings import Settings, load_settings
 from caseframe.vision.describer import Describer
-from caseframe.vision.store import missing_extra
+from caseframe.vision.missing import missing_extra
 
 _ROUNDS = 5
 _FACTS_PICTURES, _BLIP_PICTURES = 40, 4

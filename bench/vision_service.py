@@ -23,7 +23,7 @@ from bench.report import Report
 from caseframe.vision.blip import BlipDescriber, BlipOptions
 from caseframe.vision.client import VisionClient
 from caseframe.vision.embedded import EmbeddedVision
-from caseframe.vision.store import missing_extra
+from caseframe.vision.missing import missing_extra
 
 _BATCH = 8
 _PICTURES = 16

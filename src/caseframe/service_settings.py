@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from caseframe.domain.external import ExternalStage
 
 
 class ServiceSettings(BaseSettings):
     """Where the other parts of the system are, and how work is sent to them."""
+
+    # Nobody reads these alone: only the whole tree is made ready to be read, and when it is.
+    model_config = SettingsConfigDict(defer_build=True)
 
     amqp_url: SecretStr | None = Field(
         None,

@@ -25,9 +25,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from caseframe.domain.access import Role
+from caseframe.domain.access import Role, SignUpPolicy
 from caseframe.domain.errors import UsageError
-from caseframe.domain.people import SignUpPolicy
 from caseframe.domain.providers import Provider
 from caseframe.domain.tiles import tile_template
 from caseframe.service_settings import ServiceSettings
@@ -58,7 +57,11 @@ def _workers() -> int:
 class Settings(ServiceSettings):
     """Every setting, its default and what it does."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid")
+    # Made ready while it is imported: Ctrl-C waits for the end of an import, and pydantic would
+    # make another error of it.
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, frozen=True, extra="forbid", defer_build=False
+    )
 
     catalog_url: str | None = Field(
         None,

@@ -18,13 +18,13 @@ from caseframe.domain.access import (
     NotVerified,
     Role,
     SignInRefused,
+    SignUpPolicy,
     SignUpRefused,
 )
 from caseframe.domain.people import (
     Client,
     ExternalIdentity,
     NewAccount,
-    SignUpPolicy,
     Tokens,
     User,
 )

@@ -23,7 +23,8 @@ from caseframe.scanner.limits import Limits
 from caseframe.vision.blip import BlipDescriber, BlipOptions
 from caseframe.vision.client import VisionClient
 from caseframe.vision.describer import Describer
-from caseframe.vision.store import ModelStore, missing_extra
+from caseframe.vision.missing import missing_extra
+from caseframe.vision.store import ModelStore
 
 LIMITS = Limits(max_pixels=50_000_000)
 SIDE = 32

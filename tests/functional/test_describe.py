@@ -20,8 +20,9 @@ from tests.support.cli import command, environment
 from tests.support.vision import Colours, eventually, running
 
 from caseframe.domain.errors import ModelUnavailable
+from caseframe.vision.missing import missing_extra
 from caseframe.vision.service import Models
-from caseframe.vision.store import ModelStore, missing_extra
+from caseframe.vision.store import ModelStore
 
 
 @pytest.fixture

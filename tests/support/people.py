@@ -29,8 +29,8 @@ from caseframe.accounts.serve import QUICK, AccountsService
 from caseframe.bus.options import AmqpOptions
 from caseframe.bus.rpc import RpcServer
 from caseframe.catalog.database import Catalog
-from caseframe.domain.access import Principal, Role
-from caseframe.domain.people import Client, NewAccount, SignUpPolicy, Tokens
+from caseframe.domain.access import Principal, Role, SignUpPolicy
+from caseframe.domain.people import Client, NewAccount, Tokens
 
 T = TypeVar("T")
 PASSWORD = "Correct-horse-7"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from caseframe.cli.service_common import amqp_options
+from caseframe.domain.access import SignUpPolicy
 from caseframe.domain.errors import UsageError
-from caseframe.domain.people import SignUpPolicy
 from caseframe.domain.providers import Provider
 from caseframe.settings import ALLOWED, Settings, load_settings
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from caseframe.domain.access import Principal, Role
+from caseframe.domain.access import Principal, Role, SignUpPolicy
 from caseframe.domain.people import (
     Client,
     Deletion,
@@ -17,7 +17,6 @@ from caseframe.domain.people import (
     JobsDecision,
     NewAccount,
     Session,
-    SignUpPolicy,
     Tokens,
     User,
     UserFilter,

@@ -25,9 +25,16 @@ from caseframe.domain.access import (
     EmailTaken,
     KeyRefused,
     Role,
+    SignUpPolicy,
     SignUpRefused,
 )
-from caseframe.domain.people import Client, Invitation, NewAccount, SignUpPolicy, Tokens, User
+from caseframe.domain.people import (
+    Client,
+    Invitation,
+    NewAccount,
+    Tokens,
+    User,
+)
 
 _BAD_KEY = "this link is not valid, was used already, or is too old; ask for a new one"
 

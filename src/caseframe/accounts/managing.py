@@ -23,6 +23,7 @@ from caseframe.domain.access import (
     NotThere,
     Principal,
     Role,
+    SignUpPolicy,
     SignUpRefused,
     require,
 )
@@ -31,7 +32,6 @@ from caseframe.domain.people import (
     Invitation,
     JobsDecision,
     JobsThen,
-    SignUpPolicy,
     User,
     UserFilter,
     UserPage,

@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from caseframe.accounts.attempts import AttemptOptions
 from caseframe.accounts.passwords import PasswordOptions
-from caseframe.domain.access import Role
-from caseframe.domain.people import SignUpPolicy
+from caseframe.domain.access import Role, SignUpPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from caseframe.domain.access import (
     NotVerified,
     Principal,
     SignInRefused,
+    SignUpPolicy,
     SignUpRefused,
     TokenRefused,
 )
@@ -38,7 +39,6 @@ from caseframe.domain.people import (
     Client,
     ExternalIdentity,
     Session,
-    SignUpPolicy,
     Tokens,
     User,
 )

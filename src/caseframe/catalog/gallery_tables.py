@@ -21,10 +21,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
 
-from caseframe.catalog.tables import Key, metadata
+from caseframe.catalog.tables import Key, metadata, partial_index
 
 IMAGE_BITS = 40
 """Bits of a tile's id that are the image's; the gallery's number stands above them."""
@@ -67,13 +66,8 @@ tiles = Table(
     Index("ix_tiles_captured", "gallery", "captured", "id"),
     Index("ix_tiles_size", "gallery", "size", "id"),
     # Few pictures of most collections say where they were taken.
-    Index(
-        "ix_tiles_place",
-        "gallery",
-        "latitude",
-        "longitude",
-        sqlite_where=text("latitude IS NOT NULL"),
-        postgresql_where=text("latitude IS NOT NULL"),
+    partial_index(
+        "ix_tiles_place", "gallery", "latitude", "longitude", where="latitude IS NOT NULL"
     ),
 )  # fmt: skip
 

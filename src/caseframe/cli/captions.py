@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from caseframe import logs
-from caseframe.catalog.search.values import FILTERS
 from caseframe.cli.assemble import local_runner
 from caseframe.domain.errors import UsageError
 from caseframe.domain.work import Order, Outcome
@@ -16,7 +15,7 @@ from caseframe.pipeline.runner import Runner
 from caseframe.settings import Settings
 from caseframe.stages.registry import Available, Registry, load_registry, with_external
 from caseframe.stages.stage import BatchStage, StageContext, VisionAccess
-from caseframe.vision import store
+from caseframe.vision.missing import missing
 
 if TYPE_CHECKING:
     from caseframe.vision.embedded import EmbeddedVision
@@ -38,7 +37,7 @@ def vision_access(settings: Settings) -> VisionAccess:
     if model == "FACTS":
         return replace(access, missing="no captions are wanted (describe_with is FACTS)")
     if settings.vision_address is None:
-        return replace(access, missing=store.missing(settings.models_dir, settings.blip_model))
+        return replace(access, missing=missing(settings.models_dir, settings.blip_model))
     return access
 
 
@@ -66,7 +65,8 @@ def registry_for(settings: Settings, *, announce: bool = True) -> Registry:
 
 def _check_fields(registry: Registry) -> None:
     """Raise UsageError where another maker's words go by a name that means something else."""
-    from caseframe.stages.external import QueuedStage  # noqa: PLC0415 - rarely needed
+    from caseframe.catalog.search.values import FILTERS  # noqa: PLC0415 - rarely needed
+    from caseframe.stages.external import QueuedStage  # noqa: PLC0415
 
     for stage in (available.stage for available in registry.stages):
         if isinstance(stage, QueuedStage) and (taken := stage.fields & FILTERS.keys()):

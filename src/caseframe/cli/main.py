@@ -1,6 +1,6 @@
 """The command `caseframe`: its groups, and the one place where errors become words and a status.
 
-This module must stay light: the fork server is started before anything else is loaded.
+This module must stay light: the fork server is started before most is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
 COMMANDS = {
-    "scan": "scan", "rerun": "scan", "verify": "scan",
+    "scan": "scan", "rerun": "rerun", "verify": "rerun",
     "status": "look", "problems": "look", "show": "look", "duplicates": "look", "export": "look",
     "describe": "describe", "serve-vision": "serve_vision", "models": "models",
     "serve": "serve", "service": "service", "dead-letters": "dead_letters",
@@ -47,6 +47,7 @@ def build(arguments: Sequence[str]) -> Typer:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and leave with its status: 0 done, 1 could not, 2 wrong usage."""
     given = sys.argv[1:] if arguments is None else arguments
+    gc.disable()  # what is loaded stays: to look through it again and again is a fifth of the start
     try:
         _prepare(given)
         _run(given)
@@ -73,12 +74,11 @@ def _prepare(given: Sequence[str]) -> None:
             # A name that is no valid text must not stop a listing that goes into a pipe.
             stream.reconfigure(errors="backslashreplace")
     if _POOLED.intersection(given[:1]):
-        forkserver.start()  # loads the image libraries while we load the rest
+        forkserver.start_early()  # loads the image libraries while we load the rest
 
 
 def _run(given: Sequence[str]) -> None:
     """Run the command; a stop that comes after its end comes too late to mean anything."""
-    gc.disable()  # what is loaded stays: to look through it again and again is a fifth of the start
     app = build(given)
     gc.freeze()
     gc.enable()

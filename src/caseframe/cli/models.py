@@ -30,7 +30,8 @@ from caseframe.settings import Settings
 from caseframe.vision.download import DownloadOptions, Progress
 from caseframe.vision.installed import Installed
 from caseframe.vision.manifest import BLIP_BASE, KNOWN
-from caseframe.vision.store import BLIP, PULL, Entry, ModelStore
+from caseframe.vision.missing import PULL
+from caseframe.vision.store import BLIP, Entry, ModelStore
 
 NameArgument = Annotated[
     str, typer.Argument(help="A model's name; BLIP is the one that the setting blip_model names.")

@@ -22,6 +22,10 @@ SourceOption = Annotated[
     typer.Option("--source", help="The scanned folder, where the case holds several."),
 ]
 
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Worker processes; all cores by default.")
+]
+
 
 def source_bytes(source: str) -> bytes:
     """The absolute path of a source as bytes, exactly as the system has it, links in it kept."""

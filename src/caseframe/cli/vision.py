@@ -18,8 +18,9 @@ from caseframe.vision.describer import Describer
 from caseframe.vision.download import DownloadOptions
 from caseframe.vision.embedded import EmbeddedVision
 from caseframe.vision.manifest import BLIP_BASE
+from caseframe.vision.missing import missing, missing_extra
 from caseframe.vision.service import ServiceOptions
-from caseframe.vision.store import BLIP, ModelStore, missing, missing_extra
+from caseframe.vision.store import BLIP, ModelStore
 
 FACTS = "FACTS"
 AUTO = "auto"

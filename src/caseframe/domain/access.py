@@ -21,6 +21,14 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
+class SignUpPolicy(StrEnum):
+    """Who may make an account: anybody, those with an invitation, or nobody."""
+
+    OPEN = "open"
+    INVITED = "invited"
+    CLOSED = "closed"
+
+
 class JobAccess(StrEnum):
     """What somebody is to one job. `viewer` and `editor` are what an owner can give to others."""
 

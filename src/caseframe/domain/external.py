@@ -20,7 +20,8 @@ class ExternalStage(BaseModel):
     `field:word`; strings without the mark are found by `text:word`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Ready to be read as part of the settings; alone when somebody does so.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str
     """Lower case, as on the command line."""

@@ -9,14 +9,6 @@ from enum import StrEnum
 from caseframe.domain.access import JobAccess, Role
 
 
-class SignUpPolicy(StrEnum):
-    """Who may make an account: anybody, those with an invitation, or nobody."""
-
-    OPEN = "open"
-    INVITED = "invited"
-    CLOSED = "closed"
-
-
 @dataclass(frozen=True, slots=True)
 class Client:
     """Where a request comes from. `address` is the peer's, or what a trusted proxy says it is."""

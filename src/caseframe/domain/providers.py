@@ -26,7 +26,8 @@ class Provider(BaseModel):
     `discovery_url` is needed for kind oidc; `site` and `api` are for a GitHub server of one's own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Ready to be read as part of the settings; alone when somebody does so.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
     title: str = ""

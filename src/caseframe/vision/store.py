@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from caseframe.domain.errors import CaseframeError, ModelUnavailable, UsageError
@@ -34,13 +33,11 @@ from caseframe.vision.installed import (
     write_record,
 )
 from caseframe.vision.manifest import KNOWN, PICKLE, WEIGHTS, PinnedModel
+from caseframe.vision.missing import NO_MODEL, PULL, folders, missing_extra
 from caseframe.vision.safe import check_folder
 
 BLIP = ("BLIP", "BLIP_QUANTIZED")
 """What people ask for; the setting blip_model says which installed model that is."""
-EXTRA = "pip install 'caseframe[describe]'"
-PULL = "caseframe models pull BLIP"
-_PACKAGES = ("torch", "transformers", "safetensors", "tokenizers")
 _INCOMING = ".incoming"
 _IMPORTED = (
     "import a folder with a whole BLIP (config.json, preprocessor_config.json, tokenizer.json or "
@@ -67,7 +64,7 @@ class ModelStore:
 
     def list(self) -> tuple[Entry, ...]:
         """Known models first, then the user's own. Reads sizes and times, rarely content."""
-        return tuple(map(self._entry, dict.fromkeys((*self._known, *self._names()))))
+        return tuple(map(self._entry, dict.fromkeys((*self._known, *folders(self.root)))))
 
     def _entry(self, name: str) -> Entry:
         pinned = self._known.get(name)
@@ -77,13 +74,6 @@ class ModelStore:
             return Entry(name, open_installed(self.root / name), pinned)
         except ModelUnavailable as error:
             return Entry(name, None, pinned, str(error))
-
-    def _names(self) -> tuple[str, ...]:
-        try:
-            found = sorted(entry.name for entry in os.scandir(self.root) if entry.is_dir())
-        except OSError:
-            return ()
-        return tuple(name for name in found if not name.startswith("."))
 
     def find(self, name: str) -> Installed:
         """The installed model of that name, fit for use.
@@ -105,7 +95,7 @@ class ModelStore:
             return self.find(name)
         if preferred is not None:
             return self.find(preferred)
-        names = self._names()
+        names = folders(self.root)
         known = [name for name in self._known if name in names]
         if known or len(names) == 1:
             return self.find((known or names)[0])
@@ -114,7 +104,7 @@ class ModelStore:
                 f"several models are installed ({', '.join(names)}); say which one {name} is: "
                 "set blip_model (CASEFRAME_BLIP_MODEL)"
             )
-        raise ModelUnavailable(f"no captioning model is installed; run: {PULL}")
+        raise ModelUnavailable(NO_MODEL)
 
     def pull(
         self,
@@ -287,20 +277,3 @@ def _sync(path: str | Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def missing_extra() -> str | None:
-    """What to install before a model can run, or None."""
-    absent = [name for name in _PACKAGES if find_spec(name) is None]
-    return f"{', '.join(absent)} is not installed; run: {EXTRA}" if absent else None
-
-
-def missing(root: Path, preferred: str | None = None) -> str | None:
-    """Why captions cannot work, with the command that mends it, or None. Takes milliseconds."""
-    if (reason := missing_extra()) is not None:
-        return reason
-    try:
-        ModelStore(root).installed_for("BLIP", preferred)
-    except CaseframeError as error:
-        return str(error)
-    return None

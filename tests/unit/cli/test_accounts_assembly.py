@@ -13,8 +13,9 @@ from caseframe.accounts.mail import OutboxMailer
 from caseframe.accounts.smtp import SmtpMailer
 from caseframe.catalog.database import open_sqlite
 from caseframe.cli.accounts import local_accounts, mailer, providers, token_secret
+from caseframe.domain.access import SignUpPolicy
 from caseframe.domain.errors import UsageError
-from caseframe.domain.people import NewAccount, SignUpPolicy
+from caseframe.domain.people import NewAccount
 from caseframe.domain.providers import Provider
 from caseframe.settings import load_settings
 

@@ -28,7 +28,10 @@ def test_the_fork_server_starts_before_anything_else_is_loaded() -> None:
 
 def test_a_scan_loads_only_what_every_scan_needs() -> None:
     code = "from caseframe.cli.main import build; build(['scan'])"
-    needless = ("structlog", "rich", "httpx", "numpy", "cv2", "alembic")
+    needless = (
+        "structlog", "rich", "httpx", "numpy", "cv2", "alembic", "sqlalchemy.dialects.postgresql",
+        "caseframe.domain.people", "caseframe.pipeline.verify", "caseframe.vision.store",
+    )  # fmt: skip
     assert _loaded(code, *needless, "sqlalchemy") == ["sqlalchemy"]
 
 
@@ -38,6 +41,35 @@ def test_workers_load_only_what_most_pictures_need() -> None:
         "cv2",
         "exiv2",
     ]
+
+
+_COPIED = """
+import json, os, signal, sys
+from caseframe.pipeline import forkserver
+signal.signal(signal.SIGTERM, print)
+ours = open(json.__file__)
+print("once", end=" ")
+{before}
+forkserver.start_early()
+with forkserver.start().Pool(1) as pool:
+    found = pool.apply(os.getppid), pool.apply(signal.getsignal, (signal.SIGTERM,))
+    of_it = f"/proc/{{found[0]}}"
+    files = [os.path.realpath(f"{{of_it}}/fd/{{name}}") for name in os.listdir(f"{{of_it}}/fd")]
+    copied = open(f"{{of_it}}/cmdline").read() == open("/proc/self/cmdline").read()
+default = found[1] is signal.SIG_DFL
+print(json.dumps([default, os.path.realpath(ours.name) in files, copied]))
+"""
+_THREAD = "import threading; threading.Thread(target=signal.pause, daemon=True).start()"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a copy is made on Linux only")
+@pytest.mark.parametrize(("before", "copied"), [("", True), (_THREAD, False)])
+def test_a_fork_server_is_a_copy_that_keeps_no_handler_and_no_file(
+    before: str, copied: bool
+) -> None:
+    said = _in_a_process_of_its_own(_COPIED.format(before=before)).stdout
+    assert said.startswith("once [")
+    assert json.loads(said.removeprefix("once ")) == [True, False, copied]
 
 
 _LOG = """

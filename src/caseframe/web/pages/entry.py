@@ -16,11 +16,12 @@ from caseframe.domain.access import (
     InvalidInput,
     KeyRefused,
     NotVerified,
+    SignUpPolicy,
     SignUpRefused,
     TokenRefused,
     TooManyAttempts,
 )
-from caseframe.domain.people import Client, NewAccount, SignUpPolicy, Tokens
+from caseframe.domain.people import Client, NewAccount, Tokens
 from caseframe.web.deps import From, ServicesDep, principal, token_of
 from caseframe.web.door import own_path, sign_in_page
 from caseframe.web.pages.forms import again, shown

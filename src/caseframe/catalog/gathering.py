@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, literal_column, or_, select
 
 from caseframe.catalog.gallery_tables import tiles
-from caseframe.catalog.matching import checked, ids_of, listed, matching
+from caseframe.catalog.matching import Extent, checked, ids_of, listed, matching, these
 from caseframe.catalog.order import Place, SortKey
 from caseframe.catalog.search.candidates import Candidates
 from caseframe.catalog.way import Way, behind, places, segments, within
@@ -18,7 +18,7 @@ def gather(
     way: Way,
     start: Place | None,
     limit: int,
-    among: Candidates | None,
+    among: Candidates | Extent | None,
     end: Place | None = None,
 ) -> list[Place]:
     """The next places up to `end` among candidates (all tiles for None), sorted."""
@@ -31,8 +31,11 @@ def gather(
         query = query.where(tiles.c.id.between(least, last))
     else:
         plan = plan.unproven
-        found = matching(connection, way.gallery, among, -1)
-        query = query.join(found, found.c.id == tiles.c.id)
+        if isinstance(among, Extent):
+            query = query.where(tiles.c.id.in_(these(connection, among)))
+        else:
+            found = matching(connection, way.gallery, among, -1)
+            query = query.join(found, found.c.id == tiles.c.id)
     query = _in_order(checked(query, plan), way, start)
     if end is not None:
         query = query.where(behind(way, end, including=True))

@@ -93,15 +93,30 @@ def listed(
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many tiles the word index gives, and over how many numbers they lie."""
+    """How many tiles the word index gives, over how many numbers they lie, and which they are.
+
+    `ids` is one value that only `these` reads: rows by the thousand take longer to come than to be
+    found.
+    """
 
     count: int
     span: int
+    ids: Any
 
 
 def extent(connection: Connection, gallery: int, candidates: Candidates, most: int) -> Extent:
     """The extent of what the word index gives, looking at no more than `most` tiles."""
     c = listed(connection, candidates, *ids_of(gallery), most=most).subquery().c
-    query = select(func.count(), func.max(c.id) - func.min(c.id))
-    count, span = connection.execute(query).one()
-    return Extent(count, span or 0)
+    one = func.json_group_array if connection.dialect.name == "sqlite" else func.array_agg
+    query = select(func.count(), func.max(c.id) - func.min(c.id), one(c.id))
+    count, span, ids = connection.execute(query).one()
+    return Extent(count, span or 0, ids or [])
+
+
+def these(connection: Connection, extent: Extent) -> TextualSelect:
+    """The ids of an extent as rows."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT value AS id FROM json_each(:ids)"
+    else:
+        query = "SELECT unnest(CAST(:ids AS bigint[])) AS id"
+    return text(query).bindparams(ids=extent.ids).columns(tiles.c.id)

@@ -27,7 +27,7 @@ from caseframe.domain.errors import Stopped
 _FIRST_STEPS = 400
 _LONGEST_WALK = 1000
 _LONGEST_STRIDE = 32_000
-_MOST_GATHERED = 4000
+_MOST_GATHERED = 3000
 _RARE = 50  # one in so many, or fewer
 _MOST_WINDOWS = 4
 _LONGEST_WINDOW = 60_000
@@ -80,7 +80,7 @@ def _by_list(
         return stream(connection, way, start, limit, candidates)
     seen = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
     if seen.count <= _MOST_GATHERED:
-        return gather(connection, way, start, limit, candidates)
+        return gather(connection, way, start, limit, seen)
     if seen.span // seen.count >= _RARE:
         return probe(connection, way, start, limit, candidates)
     return None
@@ -100,7 +100,7 @@ def _windows(
             asked = True
             seen_all = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
             if seen_all.count <= _MOST_GATHERED:
-                return found + gather(connection, way, at, rest, candidates)
+                return found + gather(connection, way, at, rest, seen_all)
         length = min(length, _LONGEST_WINDOW)
         if length > LONGEST_COVER.get(way.sort.key, length):
             break

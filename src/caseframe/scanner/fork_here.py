@@ -18,7 +18,9 @@ from typing import NoReturn
 
 def possible() -> bool:
     """Whether this process can be copied whole: it is alone, libraries' threads counted too."""
-    return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+    if sys.platform != "linux" or not hasattr(util, "spawnv_passfds"):  # no part of the public API
+        return False
+    return len(os.listdir("/proc/self/task")) == 1
 
 
 @contextmanager

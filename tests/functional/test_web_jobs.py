@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.outcomes import outcome
 from tests.support.web import WebServer, web_server
 
-from caseframe.catalog import jobs
+from caseframe.catalog import jobs, problem_list
+from caseframe.catalog.recording import record
+from caseframe.domain.evidence import FileState
 from caseframe.domain.work import JobState
+from caseframe.web.pages import problems as pages
 
 
 def progress_events(client: httpx.Client, job_id: str) -> Iterator[dict[str, Any]]:
@@ -155,6 +161,29 @@ def test_problems_are_listed_filtered_and_tried_again(web: WebServer) -> None:
     answer = client.post(f"{path}/retry", json={"stage": "similar"})
     assert answer.status_code == 202
     assert answer.json() == {"tasks": sum(one["kind"] == "failed" for one in found["problems"])}
+
+
+def test_a_search_among_many_problems_offers_to_look_on(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = web.account("examiner")
+    job = web.job(owner, "Broken")
+    with web.services.catalog.begin() as connection:
+        cut = [outcome(b"%d.jpg" % n, b"%d" % n, state=FileState.CORRUPT) for n in range(3)]
+        record(connection, job, cut)
+    client = web.client(owner)
+    address = f"/jobs/{job}/problems"
+    monkeypatch.setattr(problem_list, "MOST_LOOKED_AT", 1)
+    assert "2.jpg" in client.get(address, params={"text": "2.jpg"}).text
+    monkeypatch.setattr(pages, "_SECONDS", 0.0)
+    shown = client.get(address, params={"text": "no such words"}).text
+    steps = 1
+    while (further := re.search(r'href="([^"]*)">Look on', shown)) is not None:
+        assert "None of those looked at so far fits" in shown
+        shown = client.get(address + html.unescape(further[1])).text
+        steps += 1
+    assert "No problem fits this filter" in shown
+    assert steps > 1
 
 
 def test_an_event_stream_is_right_at_once_for_whoever_comes_late(

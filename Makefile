@@ -50,7 +50,10 @@ ui: $(UI)
 screenshots: $(READY) $(UI)
 	$(BIN)/python -m docs.screenshots
 
+# Where Python may not write bytecode by itself, each of the commands that tests start would compile
+# all of ours again.
 test: $(READY) $(DESCRIBE) $(UI)
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 # Part after part of the system as services fails while a job is at work, TIMES times each.

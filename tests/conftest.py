@@ -14,6 +14,7 @@ import httpx
 import pytest
 from tests.support import postgresql, rabbitmq
 from tests.support import redis_server as redis_support
+from tests.support.catalogs import empty_catalog
 from tests.support.cli import Ran, run
 
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
@@ -80,18 +81,27 @@ def redis_server(_redis: str) -> str:
     return redis_support.emptied(_redis)
 
 
+@pytest.fixture(scope="session")
+def made_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite catalog to copy."""
+    file = tmp_path_factory.mktemp("made") / "catalog.sqlite"
+    open_sqlite(file).close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def made_postgresql(postgresql_server: str) -> Iterator[str]:
+    """URL of a PostgreSQL catalog to copy."""
+    with postgresql.database(postgresql_server) as url:
+        open_postgresql(url).close()
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
     """An empty catalog, once in each database."""
-    if request.param == "sqlite":
-        opened = open_sqlite(tmp_path / "catalog.sqlite")
+    with empty_catalog(request, request.param, tmp_path) as opened:
         yield opened
-        opened.close()
-        return
-    with postgresql.database(request.getfixturevalue("postgresql_server")) as url:
-        opened = open_postgresql(url)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="session")

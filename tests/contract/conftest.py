@@ -7,10 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.support import postgresql
+from tests.support.catalogs import empty_catalog
 from tests.support.people import Town, Towns
-
-from caseframe.catalog.database import open_postgresql, open_sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis", "service", "service-redis-postgresql"])
@@ -18,12 +16,8 @@ def towns(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Towns]:
     """`towns(policy=…)` makes a town of that place; towns of one test share their catalog."""
     place: str = request.param
     with ExitStack() as stack:
-        if "postgresql" in place:
-            server = request.getfixturevalue("postgresql_server")
-            catalog = open_postgresql(stack.enter_context(postgresql.database(server)))
-        else:
-            catalog = open_sqlite(tmp_path / "catalog.sqlite")
-        stack.callback(catalog.close)
+        database = "postgresql" if "postgresql" in place else "sqlite"
+        catalog = stack.enter_context(empty_catalog(request, database, tmp_path))
         redis_url = request.getfixturevalue("redis_server") if "redis" in place else None
 
         def make(**options: object) -> Town:

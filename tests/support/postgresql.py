@@ -94,11 +94,17 @@ def _quietly(*command: str) -> None:
 
 
 @contextmanager
-def database(url: str) -> Iterator[str]:
-    """A fresh database on that server, as a URL; dropped afterwards."""
+def database(url: str, *, like: str | None = None) -> Iterator[str]:
+    """A fresh database on that server, as a URL; dropped afterwards.
+
+    Empty, or a copy of the one with the URL `like`, which nobody may be connected to.
+    """
     name = f"caseframe_{uuid.uuid4().hex[:12]}"
+    template = "template0 ENCODING 'UTF8'"
+    if like is not None:
+        template = f'"{like.partition("?")[0].rpartition("/")[2]}"'
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE {template}')
     head, _, query = url.partition("?")
     try:
         yield head.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")

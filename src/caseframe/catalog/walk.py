@@ -31,6 +31,9 @@ _MOST_GATHERED = 3000
 _RARE = 50  # one in so many, or fewer
 _MOST_WINDOWS = 4
 _LONGEST_WINDOW = 60_000
+# Times the steps so far that the next window may be. SQLite reads the whole lists of frequent words
+# for each window, PostgreSQL as much of them as the window is long.
+_GROWTH = {"sqlite": 40, "postgresql": 16}
 
 
 def never() -> bool:
@@ -93,9 +96,10 @@ def _windows(
     found: list[Place] = []
     passed = _FIRST_STEPS
     asked = False
+    growth = _GROWTH[connection.dialect.name]
     for _ in range(_MOST_WINDOWS):
         rest = limit - len(found)
-        length = _length(passed, seen + len(found), rest)
+        length = _length(passed, seen + len(found), rest, growth)
         if length > _LONGEST_WINDOW and not asked:
             asked = True
             seen_all = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
@@ -119,10 +123,10 @@ def _windows(
     return found + probe(connection, way, at, limit - len(found), candidates)
 
 
-def _length(passed: int, fitted: int, wanted: int) -> int:
-    """How many steps will do, as far as the ones before say."""
-    likely = passed * wanted // fitted * 5 // 4 if fitted else 16 * passed
-    return max(min(likely, 16 * passed), _FIRST_STEPS)
+def _length(passed: int, fitted: int, wanted: int, growth: int) -> int:
+    """How many steps will do, as far as the ones before say; they may be few to go by."""
+    likely = passed * wanted // fitted * 5 // 4 if fitted else growth * passed
+    return max(min(likely, growth * passed), _FIRST_STEPS)
 
 
 def _narrowed(

@@ -7,7 +7,7 @@ that the job does not show is NotFound.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, exists, func, select
 
@@ -16,7 +16,7 @@ from caseframe.catalog.order import Place, Sort, cursor, place_of
 from caseframe.catalog.parts import count_fitting
 from caseframe.catalog.search.choices import GalleryQuery, plan_of
 from caseframe.catalog.tables import files, images, thumbnails
-from caseframe.catalog.walk import find, never, steps
+from caseframe.catalog.walk import find, known, never, steps
 from caseframe.catalog.way import Way
 from caseframe.domain.errors import NotFound, UsageError
 
@@ -198,8 +198,7 @@ def around(
     gallery, wanted = gallery_of(connection, job_id), plan_of(connection, query)
     here = _place(connection, gallery, image_id, sort)
     half = limit // 2
-    ahead = find(connection, Way(gallery, sort, wanted), here, limit - half)
-    behind = find(connection, Way(gallery, sort, wanted, back=True), here, half + 1)
+    ahead, behind = _both_ways(connection, Way(gallery, sort, wanted), here, limit - half, half + 1)
     more_behind, behind = len(behind) > half, behind[:half][::-1]
     more_ahead, ahead = len(ahead) >= limit - half, ahead[: limit - half - 1]
     places = [*behind, here, *ahead]
@@ -220,9 +219,19 @@ def neighbours(
     """The images before and behind one. Raises NotFound."""
     gallery, wanted = gallery_of(connection, job_id), plan_of(connection, query)
     here = _place(connection, gallery, image_id, sort)
-    ahead = find(connection, Way(gallery, sort, wanted), here, 1)
-    behind = find(connection, Way(gallery, sort, wanted, back=True), here, 1)
+    ahead, behind = _both_ways(connection, Way(gallery, sort, wanted), here, 1, 1)
     return Neighbours(_image(behind), _image(ahead))
+
+
+def _both_ways(
+    connection: Connection, way: Way, here: Place, ahead: int, behind: int
+) -> tuple[list[Place], list[Place]]:
+    """The next places ahead of one and behind it."""
+    seen = known(connection, way)
+    return (
+        find(connection, way, here, ahead, seen=seen),
+        find(connection, replace(way, back=True), here, behind, seen=seen),
+    )
 
 
 def _image(places: list[Place]) -> int | None:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from caseframe.catalog.cover import LONGEST_COVER, cover
 from caseframe.catalog.gallery_tables import tiles
 from caseframe.catalog.gathering import gather, probe, stream
-from caseframe.catalog.matching import checked, extent, prepare
+from caseframe.catalog.matching import Extent, checked, extent, prepare
 from caseframe.catalog.order import Place, SortKey
 from caseframe.catalog.search.candidates import Both, Candidates, plain
 from caseframe.catalog.way import Way, has_key, places, segments, within
@@ -32,8 +32,8 @@ _RARE = 50  # one in so many, or fewer
 _MOST_WINDOWS = 4
 _LONGEST_WINDOW = 60_000
 # Times the steps so far that the next window may be. SQLite reads the whole lists of frequent words
-# for each window, PostgreSQL as much of them as the window is long.
-_GROWTH = {"sqlite": 40, "postgresql": 16}
+# for each; longer ones pay where a few words stand for a window, which by path take many.
+_GROWTH, _GROWTH_OF_SPANS = 16, 28
 
 
 def never() -> bool:
@@ -47,18 +47,20 @@ def find(
     start: Place | None,
     limit: int,
     stop: Callable[[], bool] = never,
+    seen: Extent | None = None,
 ) -> list[Place]:
     """The next `limit` places behind `start` (from the beginning without one).
 
-    Raises Stopped when `stop` says so between two steps.
+    Raises Stopped when `stop` says so between two steps. `seen` is what `known` gave, for those who
+    look more than once.
     """
     if not way.plan.checks:
         return _walk(connection, way, start, None, limit)
     if way.plan.few:
         return gather(connection, way, start, limit, None)
     candidates = way.plan.candidates
-    if candidates is not None and plain(candidates) and connection.dialect.name == "sqlite":
-        found = _by_list(connection, way, start, limit, candidates)
+    if candidates is not None and _listed(connection, candidates):
+        found = _by_list(connection, way, start, limit, candidates, seen)
         if found is not None:
             return found
     prepare(connection)
@@ -72,8 +74,27 @@ def find(
     return found + _windows(connection, way, end, rest, candidates, len(found))
 
 
+def known(connection: Connection, way: Way) -> Extent | None:
+    """What `find` asks of the word index first; the same whichever way and from where."""
+    plan = way.plan
+    if plan.candidates is None or plan.few or way.sort.key is SortKey.ADDED:
+        return None
+    if not _listed(connection, plan.candidates):
+        return None
+    return extent(connection, way.gallery, plan.candidates, _MOST_GATHERED + 1)
+
+
+def _listed(connection: Connection, candidates: Candidates) -> bool:
+    return plain(candidates) and connection.dialect.name == "sqlite"
+
+
 def _by_list(
-    connection: Connection, way: Way, start: Place | None, limit: int, candidates: Candidates
+    connection: Connection,
+    way: Way,
+    start: Place | None,
+    limit: int,
+    candidates: Candidates,
+    seen: Extent | None,
 ) -> list[Place] | None:
     """The next places by the word index alone, which SQLite reads without what it leads to.
 
@@ -81,7 +102,7 @@ def _by_list(
     """
     if way.sort.key is SortKey.ADDED:
         return stream(connection, way, start, limit, candidates)
-    seen = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
+    seen = seen or extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
     if seen.count <= _MOST_GATHERED:
         return gather(connection, way, start, limit, seen)
     if seen.span // seen.count >= _RARE:
@@ -96,7 +117,8 @@ def _windows(
     found: list[Place] = []
     passed = _FIRST_STEPS
     asked = False
-    growth = _GROWTH[connection.dialect.name]
+    spans = connection.dialect.name == "sqlite" and way.sort.key is not SortKey.PATH
+    growth = _GROWTH_OF_SPANS if spans else _GROWTH
     for _ in range(_MOST_WINDOWS):
         rest = limit - len(found)
         length = _length(passed, seen + len(found), rest, growth)

@@ -117,12 +117,12 @@ def _picture() -> Iterator[Question]:
     yield Question("page", "panes of a picture", on_middle(detail.detail))
     yield Question("page", "where a picture stands", on_middle(showing.content))
     for sort in SORTS:
-        for text in ("", "harbour", "date:2016"):
+        for kind, text in (("page", ""), ("search", "harbour"), ("filter", "date:2016")):
             asked = GalleryQuery(text), Sort.read(sort)
             named = f"[{text}] by {sort}"
-            yield Question("page", f"neighbours in {named}", on_middle(
+            yield Question(kind, f"neighbours in {named}", on_middle(
                 partial(_neighbours, *asked)))  # fmt: skip
-            yield Question("page", f"page around in {named}", on_middle(partial(_around, *asked)))
+            yield Question(kind, f"page around in {named}", on_middle(partial(_around, *asked)))
 
 
 def _neighbours(query: GalleryQuery, sort: Sort, c: Connection, job: str, image: int) -> object:

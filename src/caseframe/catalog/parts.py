@@ -23,6 +23,8 @@ MOST_LOOKED_AT = 2000
 """Tiles that one part looks at, as far as those before let it guess."""
 _DOCUMENT = 2  # looking at one with its document takes so many times as long
 _BLOCK = 35  # and PostgreSQL leaves out so many hits while it reads the word of one more block
+# What part of the number to which is counted is looked at, where words do not say it all.
+_COUNTED_TILES, _COUNTED_DOCUMENTS = 2, 6
 _GROWTH = 16
 _IMAGE = (1 << IMAGE_BITS) - 1
 Key = tuple[Any, ...]
@@ -105,7 +107,7 @@ def count_fitting(
         return number, number <= most
     asked = Asked((), ("1",), plan)
     found = Part()
-    enough = most // (2 * _DOCUMENT if plan.unproven.text else 2)
+    enough = most // (_COUNTED_DOCUMENTS if plan.unproven.text else _COUNTED_TILES)
     for looked_at in _through(connection, gallery, asked, found, 1):
         if _number(found) > most or looked_at > enough:
             break

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 from caseframe.catalog import lookup
 from caseframe.catalog.gallery import Tile, gallery_of, tile_id, tiles_of
 from caseframe.catalog.gallery_tables import tiles
+from caseframe.catalog.patience import never
 from caseframe.catalog.tables import faces, files, images, places, problems, results, tasks, texts
-from caseframe.catalog.walk import never
 from caseframe.domain.errors import NotFound, Stopped
 from caseframe.domain.facts import Place
 

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, exists, func, select
 from caseframe.catalog.gallery_tables import IMAGE_BITS, galleries, tallies, tiles
 from caseframe.catalog.order import Place, Sort, cursor, place_of
 from caseframe.catalog.parts import count_fitting
+from caseframe.catalog.patience import never
 from caseframe.catalog.search.choices import GalleryQuery, plan_of
 from caseframe.catalog.tables import files, images, thumbnails
-from caseframe.catalog.walk import find, known, never, steps
+from caseframe.catalog.walk import find, known, steps
 from caseframe.catalog.way import Way
 from caseframe.domain.errors import NotFound, UsageError
 

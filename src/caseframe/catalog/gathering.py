@@ -21,7 +21,7 @@ def gather(
     among: Candidates | Extent | None,
     end: Place | None = None,
 ) -> list[Place]:
-    """The next places up to `end` among candidates (all tiles for None), sorted."""
+    """The next places up to `end` among candidates or ids (all tiles for None), sorted."""
     key = way.sort.column
     first = literal_column("NULL") if key is None else key
     query: Select[Any] = select(first.label("key"), tiles.c.id)

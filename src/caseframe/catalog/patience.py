@@ -17,7 +17,7 @@ STEP_SECONDS = 1.0
 
 
 def never() -> bool:
-    """The `stop` of those who are not called away."""
+    """The `stop` of those whom nobody stops or calls away."""
     return False
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     and_,
     literal,
     or_,
@@ -202,18 +203,22 @@ def _problem(kind: ProblemKind, row: Sequence[Any]) -> ListedProblem:
     )  # fmt: skip
 
 
-def _stage(kind: ProblemKind) -> ColumnElement[Any]:
+def _told_in(kind: ProblemKind) -> Table:
+    """The table that has the reason."""
     if kind is ProblemKind.FILE:
-        return literal(SCAN)
-    return (tasks if kind in _OF_TASKS else problems).c.stage
+        return files
+    return tasks if kind in _OF_TASKS else problems
+
+
+def _stage(kind: ProblemKind) -> ColumnElement[Any]:
+    return literal(SCAN) if kind is ProblemKind.FILE else _told_in(kind).c.stage
 
 
 def _says(kind: ProblemKind, words: str) -> ColumnElement[bool]:
-    table = files if kind is ProblemKind.FILE else tasks if kind in _OF_TASKS else problems
     wanted = storable(words)
     return or_(
         files.c.path_text.icontains(wanted, autoescape=True),
-        table.c.reason.icontains(wanted, autoescape=True),
+        _told_in(kind).c.reason.icontains(wanted, autoescape=True),
     )
 
 

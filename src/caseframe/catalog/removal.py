@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog
+from caseframe.catalog.patience import never
 from caseframe.domain.errors import Stopped
 
 
@@ -14,7 +15,7 @@ def remove_job(
     job_id: str,
     *,
     step: int = 1000,
-    stop: Callable[[], bool] = lambda: False,
+    stop: Callable[[], bool] = never,
     progress: Callable[[int], None] = lambda _gone: None,
 ) -> None:
     """Remove a job, its files, and the images with their results that no other job shows.

@@ -20,6 +20,7 @@ from caseframe.catalog.gallery_tables import tiles
 from caseframe.catalog.gathering import gather, probe, stream
 from caseframe.catalog.matching import Extent, checked, extent, prepare
 from caseframe.catalog.order import Place, SortKey
+from caseframe.catalog.patience import never
 from caseframe.catalog.search.candidates import Both, Candidates, plain
 from caseframe.catalog.way import Way, has_key, places, segments, within
 from caseframe.domain.errors import Stopped
@@ -34,11 +35,6 @@ _LONGEST_WINDOW = 60_000
 # Times the steps so far that the next window may be. SQLite reads the whole lists of frequent words
 # for each; longer ones pay where a few words stand for a window, which by path take many.
 _GROWTH, _GROWTH_OF_SPANS = 16, 28
-
-
-def never() -> bool:
-    """The answer of a search that nobody stops."""
-    return False
 
 
 def find(
@@ -60,6 +56,9 @@ def find(
         return gather(connection, way, start, limit, None)
     candidates = way.plan.candidates
     if candidates is not None and _listed(connection, candidates):
+        if way.sort.key is SortKey.ADDED:
+            return stream(connection, way, start, limit, candidates)
+        seen = seen or _seen(connection, way, candidates)
         found = _by_list(connection, way, start, limit, candidates, seen)
         if found is not None:
             return found
@@ -71,17 +70,19 @@ def find(
     rest = limit - len(found)
     if candidates is None:
         return found + _stride(connection, way, end, rest, stop)
-    return found + _windows(connection, way, end, rest, candidates, len(found))
+    return found + _windows(connection, way, end, rest, candidates, len(found), seen)
 
 
 def known(connection: Connection, way: Way) -> Extent | None:
     """What `find` asks of the word index first; the same whichever way and from where."""
-    plan = way.plan
-    if plan.candidates is None or plan.few or way.sort.key is SortKey.ADDED:
+    candidates = way.plan.candidates
+    if candidates is None or way.plan.few or way.sort.key is SortKey.ADDED:
         return None
-    if not _listed(connection, plan.candidates):
-        return None
-    return extent(connection, way.gallery, plan.candidates, _MOST_GATHERED + 1)
+    return _seen(connection, way, candidates) if _listed(connection, candidates) else None
+
+
+def _seen(connection: Connection, way: Way, candidates: Candidates) -> Extent:
+    return extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
 
 
 def _listed(connection: Connection, candidates: Candidates) -> bool:
@@ -94,15 +95,12 @@ def _by_list(
     start: Place | None,
     limit: int,
     candidates: Candidates,
-    seen: Extent | None,
+    seen: Extent,
 ) -> list[Place] | None:
     """The next places by the word index alone, which SQLite reads without what it leads to.
 
     None where too many fit.
     """
-    if way.sort.key is SortKey.ADDED:
-        return stream(connection, way, start, limit, candidates)
-    seen = seen or extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
     if seen.count <= _MOST_GATHERED:
         return gather(connection, way, start, limit, seen)
     if seen.span // seen.count >= _RARE:
@@ -111,22 +109,29 @@ def _by_list(
 
 
 def _windows(
-    connection: Connection, way: Way, at: Place, limit: int, candidates: Candidates, seen: int
+    connection: Connection,
+    way: Way,
+    at: Place,
+    limit: int,
+    candidates: Candidates,
+    fitted: int,
+    seen: Extent | None,
 ) -> list[Place]:
-    """The next places behind `at`, before which `seen` of the `_FIRST_STEPS` first ones fitted."""
+    """The next places behind `at`, before which `fitted` of the `_FIRST_STEPS` first ones fitted.
+
+    `seen` is there where the candidates were found to be too many to gather.
+    """
     found: list[Place] = []
     passed = _FIRST_STEPS
-    asked = False
     spans = connection.dialect.name == "sqlite" and way.sort.key is not SortKey.PATH
     growth = _GROWTH_OF_SPANS if spans else _GROWTH
     for _ in range(_MOST_WINDOWS):
         rest = limit - len(found)
-        length = _length(passed, seen + len(found), rest, growth)
-        if length > _LONGEST_WINDOW and not asked:
-            asked = True
-            seen_all = extent(connection, way.gallery, candidates, _MOST_GATHERED + 1)
-            if seen_all.count <= _MOST_GATHERED:
-                return found + gather(connection, way, at, rest, seen_all)
+        length = _length(passed, fitted + len(found), rest, growth)
+        if length > _LONGEST_WINDOW and seen is None:
+            seen = _seen(connection, way, candidates)
+            if seen.count <= _MOST_GATHERED:
+                return found + gather(connection, way, at, rest, seen)
         length = min(length, _LONGEST_WINDOW)
         if length > LONGEST_COVER.get(way.sort.key, length):
             break

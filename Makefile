@@ -51,10 +51,10 @@ screenshots: $(READY) $(UI)
 	$(BIN)/python -m docs.screenshots
 
 # Where Python may not write bytecode by itself, each of the commands that tests start would compile
-# all of ours again.
+# all of ours again. The tests of a file share servers and cases, so they go to one process.
 test: $(READY) $(DESCRIBE) $(UI)
 	$(BIN)/python -m compileall -q src
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Part after part of the system as services fails while a job is at work, TIMES times each.
 chaos: $(READY) $(UI)
@@ -66,7 +66,7 @@ lint: $(READY) $(UI)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint deploy/Dockerfile
-	test ! -x $(BIN)/shellcheck || $(BIN)/shellcheck .ci/run deploy/local.sh
+	test ! -x $(BIN)/shellcheck || $(BIN)/shellcheck .ci/run deploy/local.sh deploy/rabbitmq/keep-dead-letters.sh
 	$(BIN)/yamllint --strict deploy .pre-commit-config.yaml
 	npx --no-install eslint --max-warnings 0 .
 

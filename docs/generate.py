@@ -26,14 +26,16 @@ _HERE = Path(__file__).parent
 _MADE = "<!-- Made from the code by `make docs`; change it there. -->\n"
 _FILE_STATES = {
     FileState.PICTURE: "a picture that decodes fully (which is not a proof that nobody touched it)",
-    FileState.NOT_A_PICTURE: "something else; its type is recorded, links and pipes are not read",
+    FileState.NOT_A_PICTURE: (
+        "something else; its type is recorded, the extension of a picture noted; links and pipes "
+        "are not read"
+    ),
     FileState.UNREADABLE: "the system would not give its bytes; tried again at the next scan",
     FileState.CORRUPT: "a picture with damage; digests, and whatever could be read, are kept",
-    FileState.OVER_LIMIT: "a picture that would cost more than the limits allow; not decoded",
+    FileState.OVER_LIMIT: "a picture over the limits, or that killed its worker; not decoded",
 }
 _TASK_STATES = {
     TaskState.PENDING: "due, not begun",
-    TaskState.RUNNING: "handed to a worker (services only; shown as pending)",
     TaskState.DONE: "the stage looked; `found` says whether there was anything",
     TaskState.FAILED: "the stage could not tell, and says why; `caseframe rerun` tries again",
     TaskState.UNAVAILABLE: "the stage cannot work on this machine; due as soon as it can",

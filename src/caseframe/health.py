@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,19 +23,25 @@ Ready = Callable[[], str | None]
 """Why the service cannot work now, in one line; None when it can. Asked from several threads."""
 
 
+class _Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 @contextmanager
 def health_server(
     address: str, service: str, ready: Ready, registry: CollectorRegistry
 ) -> Iterator[str]:
-    """Answer at `address` (host:port, port 0 takes any) while the block lasts; yields where.
+    """Answer at `address` while the block lasts; yields where.
+
+    It is host:port, with brackets around an address of IPv6; port 0 takes any.
 
     Raises CaseError when it cannot listen there.
     """
     host, _, port = address.rpartition(":")
+    bare = host.strip("[]")
+    kind = _Server6 if ":" in bare else ThreadingHTTPServer
     try:
-        server = ThreadingHTTPServer(
-            (host.strip("[]"), int(port)), _handler(service, ready, registry)
-        )
+        server = kind((bare, int(port)), _handler(service, ready, registry))
     except (OSError, ValueError, OverflowError) as error:
         raise CaseError(
             f"cannot listen at {address} (health_address); give another host:port"
@@ -43,7 +50,7 @@ def health_server(
     thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
     thread.start()
     try:
-        yield f"{host}:{server.server_address[1]}"
+        yield f"{f'[{bare}]' if ':' in bare else bare}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -23,6 +23,11 @@ class TlsFiles:
     setting: str = field(default="vision_tls", compare=False)
     """How the names of the settings begin that give the files, for messages about them."""
 
+    @property
+    def wanted(self) -> TlsFiles | None:
+        """These, or None where none of them is named: then there is no TLS, and else there is."""
+        return None if self == TlsFiles() else self
+
 
 def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """TLS, and mutual TLS where an authority is given.

@@ -31,7 +31,6 @@ AWAY_SECONDS = 62.0
 _SHORTENED = {"CASEFRAME_LEASE_SECONDS", "CASEFRAME_BUSY_SECONDS"}
 _BUSY = 503
 pytestmark = [
-    pytest.mark.xdist_group("chaos"),
     pytest.mark.skipif(
         "CASEFRAME_CHAOS_TIMES" not in os.environ, reason="takes minutes: run by make chaos"
     ),

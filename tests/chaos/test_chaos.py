@@ -18,7 +18,6 @@ from tests.support.services import arranged, joined
 
 TIMES = int(os.environ.get("CASEFRAME_CHAOS_TIMES", "0"))
 NAMES = [*disturbances.DISTURBANCES] if TIMES else [*disturbances.SHORT]
-pytestmark = pytest.mark.xdist_group("chaos")
 
 
 @pytest.fixture(scope="module")

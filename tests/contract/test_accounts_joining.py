@@ -206,11 +206,16 @@ def test_the_first_administrator_needs_the_last_key_that_was_given(town: Town) -
     assert good is not None
     with pytest.raises(KeyRefused):
         town.accounts.create_first_administrator(old, town.new(), HERE)
+    with pytest.raises(KeyRefused):
+        town.accounts.check_first_key(old)
+    town.accounts.check_first_key(good)  # and using it is another call
     pair = town.accounts.create_first_administrator(good, town.new(), HERE)
     assert town.accounts.validate(pair.access).role is Role.ADMINISTRATOR
     assert town.accounts.first_key() is None
     with pytest.raises(Conflict):
         town.accounts.create_first_administrator(good, town.new("b@example.org"), HERE)
+    with pytest.raises(Conflict):
+        town.accounts.check_first_key(good)
 
 
 def test_of_racing_first_administrators_one_wins(town: Town) -> None:

@@ -6,13 +6,16 @@ import pytest
 from sqlalchemy import select
 from tests.support.people import HERE, PASSWORD, Town, race
 
-from caseframe.catalog import jobs
+from caseframe.catalog import accounts, jobs, removal, shares
 from caseframe.catalog.account_tables import sessions, users
+from caseframe.catalog.database import Catalog
+from caseframe.catalog.removal import remove_job
 from caseframe.domain.access import (
     AccountDisabled,
     Conflict,
     Forbidden,
     InvalidInput,
+    JobAccess,
     JobsUndecided,
     LastAdministrator,
     NotThere,
@@ -219,11 +222,36 @@ def test_jobs_can_be_kept_or_deleted(town: Town) -> None:
                     jobs.get_job(connection, job)
 
 
-def test_running_jobs_are_stopped_first(town: Town) -> None:
+def test_jobs_are_deleted_in_steps_when_their_owner_is_gone(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left half way belongs to nobody, and nobody but administrators sees it."""
+    root, anna, eva = town.administrator(), town.member(), town.member("eva@example.org")
+    job = owned(town, anna.user_id)
+    with town.catalog.begin() as connection:
+        shares.share_job(connection, job, eva.user_id, JobAccess.VIEWER)
+    seen: list[tuple[bool, str | None, JobAccess]] = []
+
+    def removed(catalog: Catalog, job_id: str) -> None:
+        with town.catalog.read() as connection:
+            gone = accounts.find_user(connection, anna.user_id) is None
+            owner = jobs.get_job(connection, job_id).owner_id
+            seen.append((gone, owner, shares.job_access(connection, job_id, eva.user_id)))
+        remove_job(catalog, job_id, step=1)
+
+    monkeypatch.setattr(removal, "remove_job", removed)
+    town.accounts.delete_user(root, anna.user_id, JobsDecision(JobsThen.DELETE))
+    assert seen == [(True, None, JobAccess.NONE)]
+    with town.catalog.read() as connection, pytest.raises(NotFound):
+        jobs.get_job(connection, job)
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.QUEUED])
+def test_running_jobs_are_stopped_first(town: Town, state: JobState) -> None:
     root, anna = town.administrator(), town.member()
     job = owned(town, anna.user_id)
     with town.catalog.begin() as connection:
-        jobs.start_job(connection, job, ())
+        jobs.end_job(connection, job, state)
     with pytest.raises(Conflict, match="stop them first"):
         town.accounts.delete_user(root, anna.user_id, JobsDecision(JobsThen.DELETE))
     with town.catalog.begin() as connection:

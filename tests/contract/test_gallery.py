@@ -257,10 +257,21 @@ def test_facets(catalog: Catalog, job: str) -> None:
 
 def test_a_count_says_when_there_are_more(catalog: Catalog, job: str) -> None:
     with catalog.read() as connection:
-        for query in ("red", "-zeppelin", '"red boat"', "width:>1"):
+        for query in (
+            "red",
+            "-zeppelin",
+            '"red boat"',
+            "width:>1",
+            "boat*",
+            "bo*",
+            "boat* OR zep*",
+        ):
             assert gallery.count(connection, job, GalleryQuery(query), most=5) == gallery.Count(
                 5, False
             )
+        for query, number in (("zeppelin*", 3), ("zep*", 3), ("zeppelin* OR zep*", 3)):
+            found = gallery.count(connection, job, GalleryQuery(query), most=5)
+            assert found == gallery.Count(number)
 
 
 def test_landmarks_can_be_stopped(catalog: Catalog, job: str) -> None:

@@ -151,7 +151,7 @@ def test_cards_of_jobs(catalog: Catalog, job: str) -> None:
         with catalog.begin() as connection:
             jobs.end_job(connection, job, state)
             jobs.end_job(connection, empty, JobState.FINISHED)
-        assert states() == {job: word, empty: "empty"}
+        assert states() == {job: word, empty: "no pictures"}
     with catalog.begin() as connection:
         record(connection, job, [outcome(b"bad.jpg", b"bad", failed("exif"))])
         first, second = tally.job_cards(connection, true())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from tests.support.outcomes import done, outcome
 
-from caseframe.catalog import gallery, jobs
+from caseframe.catalog import gallery, jobs, tally
 from caseframe.catalog.database import Catalog
 from caseframe.catalog.order import Sort
 from caseframe.catalog.recording import record
@@ -82,6 +83,35 @@ def test_landmarks_are_remembered_until_the_job_changes(catalog: Catalog, job: s
     with catalog.begin() as connection:
         connection.execute(delete(files).where(files.c.path == b"new.jpg"))
     assert ask().cursors == first.cursors
+
+
+def test_landmarks_follow_a_stage_that_finds_something_else(
+    catalog: Catalog, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No count of files, tasks or problems changes where a picture gets another time."""
+    monkeypatch.setattr(asked, "_BLOCK", 7)
+    order, second = Sort.read("captured"), _outcome(1)
+
+    def place(image_id: int) -> int | None:
+        return asked.position(catalog, job, image_id, GalleryQuery(), order, lambda: False)
+
+    with catalog.read() as connection:
+        page = gallery.page(connection, job, sort=order, limit=500)
+        there = connection.scalars(select(files.c.image_id).where(files.c.path == b"d1/1.jpg"))
+        number = there.one()
+    assert place(number) == [tile.image_id for tile in page.tiles].index(number)
+    state = _state(catalog, job)
+    with catalog.begin() as connection:
+        facts = Facts(capture=Capture("2019-12-31T10:00:00"), texts=(Text("caption", "red"),))
+        record(connection, job, [replace(second, stages=(done("exif", facts=facts),))])
+        page = gallery.page(connection, job, sort=order, limit=500)
+    assert _state(catalog, job) == state
+    assert place(number) == [tile.image_id for tile in page.tiles].index(number)
+
+
+def _state(catalog: Catalog, job: str) -> tally.JobProgress:
+    with catalog.read() as connection:
+        return tally.progress(connection, job)
 
 
 def test_whoever_hangs_up_ends_the_walk(catalog: Catalog, job: str) -> None:

@@ -93,6 +93,13 @@ def test_known_content_is_hashed_and_left(runner: Runner, folder: Path) -> None:
     assert all(outcome.already_known and not outcome.stages for outcome in outcomes)
 
 
+def test_known_content_is_examined_anew_without_its_stages(runner: Runner, folder: Path) -> None:
+    anew = frozenset(hashlib.sha256(f.read_bytes()).digest() for f in folder.iterdir())
+    outcomes = list(runner.run(orders(folder, anew=anew)))
+    assert all(outcome.already_known and not outcome.stages for outcome in outcomes)
+    assert all(outcome.examined and outcome.examined.thumbnail for outcome in outcomes)
+
+
 def test_stage_work_on_a_file_that_changed_is_refused(runner: Runner, folder: Path) -> None:
     outcomes = list(runner.run(orders(folder, ingest=False, sha256=b"\0" * 32)))
     assert all(not outcome.stages for outcome in outcomes)
@@ -100,9 +107,11 @@ def test_stage_work_on_a_file_that_changed_is_refused(runner: Runner, folder: Pa
 
 
 def test_a_file_that_vanished_is_unreadable(runner: Runner, tmp_path: Path) -> None:
-    (outcome,) = runner.run([Order(os.fsencode(tmp_path), b"gone.jpg", STAGES)])
+    order = Order(os.fsencode(tmp_path), b"gone.jpg", STAGES, size=40 << 30, modified_ns=7)
+    (outcome,) = runner.run([order])
     assert outcome.examined is not None
     assert outcome.examined.state is FileState.UNREADABLE
+    assert (outcome.examined.size, outcome.examined.modified_ns) == (40 << 30, 7)
     (outcome,) = runner.run([Order(os.fsencode(tmp_path / "no"), b"gone.jpg", STAGES)])
     assert outcome.examined is not None
     assert "source folder" in (outcome.examined.reason or "")

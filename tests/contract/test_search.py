@@ -149,6 +149,23 @@ def test_what_is_found(catalog: Catalog, job: str) -> None:
     assert wrong == {}
 
 
+def test_fields_of_other_makers_may_have_underlines(catalog: Catalog, job: str) -> None:
+    texts = (Text("my_plate", "abc 42"), Text("myplate", "other"))
+    with catalog.begin() as connection:
+        stage = done("plates", facts=Facts(texts=texts))
+        record(connection, job, [outcome(b"deep/\xff\xfe.jpg", b"d", stage)])
+
+    def asked(query: str) -> set[str]:
+        return found(catalog, job, GalleryQuery(query, fields=frozenset({"my_plate", "myplate"})))
+
+    for query in ("my_plate:abc", "MY_PLATE:ABC", "my_plate:ab*", 'my_plate:"abc 42"', "abc"):
+        assert asked(query) == {"d"}, query
+    for query in ("my", "plate", "plat*", "myplate:abc", "my_plate:other", 'my_plate:"42 abc"'):
+        assert asked(query) == set(), query
+    assert asked("-my_plate:abc") == ALL - {"d"}
+    assert asked("my_plate:abc OR caption:lake") == {"a", "d"}
+
+
 def test_the_index_follows_a_stage_that_runs_again(catalog: Catalog, job: str) -> None:
     with catalog.begin() as connection:
         number = connection.scalar(

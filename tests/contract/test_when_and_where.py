@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import product
 
 import pytest
 from sqlalchemy import Connection, delete, select, update
@@ -112,36 +113,35 @@ def _shown(connection: Connection, job: str, query: GalleryQuery) -> list[galler
             return found
 
 
-@pytest.mark.parametrize("query", QUERIES)
 def test_the_timeline_counts_what_the_gallery_shows(
-    catalog: Catalog, job: str, query: str, most: int | None
+    catalog: Catalog, job: str, most: int | None
 ) -> None:
     del most
-    wanted = GalleryQuery(query)
     with catalog.read() as connection:
-        shown = [t.captured_at for t in _shown(connection, job, wanted) if t.captured_at]
-        for unit, length in ((Unit.YEAR, 4), (Unit.MONTH, 7), (Unit.DAY, 10)):
-            expected = Counter(moment[:length] for moment in shown)
-            assert _bars(connection, job, wanted, unit) == expected
+        for query in map(GalleryQuery, QUERIES):
+            shown = [t.captured_at for t in _shown(connection, job, query) if t.captured_at]
+            for unit, length in ((Unit.YEAR, 4), (Unit.MONTH, 7), (Unit.DAY, 10)):
+                expected = Counter(moment[:length] for moment in shown)
+                assert _bars(connection, job, query, unit) == expected, (query, unit)
 
 
-@pytest.mark.parametrize("query", QUERIES)
 def test_the_map_counts_what_the_gallery_shows(
-    catalog: Catalog, job: str, query: str, most: int | None
+    catalog: Catalog, job: str, most: int | None
 ) -> None:
     del most
     with catalog.read() as connection:
-        for area in AREAS:
-            for zoom in (1, 12):
-                found, counted = _clusters(connection, job, GalleryQuery(query), area, zoom)
-                shown = _shown(connection, job, GalleryQuery(query, area=counted))
-                assert sum(count for count, _, _ in found.values()) == len(shown)
-                for edge in ("latitude", "longitude"):
-                    at = 1 + (edge == "longitude")
-                    middle = sum(one[0] * one[at] for one in found.values())
-                    assert middle == pytest.approx(sum(getattr(t, edge) for t in shown), abs=1e-4)
-                asked = _shown(connection, job, GalleryQuery(query, area=area))
-                assert {t.image_id for t in asked} <= {t.image_id for t in shown}
+        for number, (query, area) in enumerate(product(QUERIES, AREAS)):
+            zoom = (1, 12, 12)[number % 3]  # 8 areas: each query and each area meets both
+            asked = query, area, zoom
+            found, counted = _clusters(connection, job, GalleryQuery(query), area, zoom)
+            shown = _shown(connection, job, GalleryQuery(query, area=counted))
+            assert sum(count for count, _, _ in found.values()) == len(shown), asked
+            for at, edge in enumerate(("latitude", "longitude"), 1):
+                middle = sum(one[0] * one[at] for one in found.values())
+                exact = pytest.approx(sum(getattr(t, edge) for t in shown), abs=1e-4)
+                assert middle == exact, asked
+            inside = _shown(connection, job, GalleryQuery(query, area=area))
+            assert {t.image_id for t in inside} <= {t.image_id for t in shown}, asked
 
 
 def test_a_map_has_no_more_cells_than_it_may(catalog: Catalog, job: str) -> None:

@@ -79,8 +79,7 @@ def test_dead_letters_are_chosen_sent_again_and_dropped(
     expect(page.get_by_text("No dead letters")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_hostile_letters_are_inert_and_the_page_is_for_everybody(
     served: WebServer, browser: Browser, buried: str, scheme: Any, width: int
 ) -> None:

@@ -140,8 +140,7 @@ def test_at_most_two_are_sent_at_once(web: WebServer, page: Page, files: dict[st
     expect(page.locator("#said")).to_have_text("6 of 6 pictures described.", timeout=60_000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1600])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1600)])
 def test_nothing_stands_in_the_way_of_anybody(
     web: WebServer, page: Page, files: dict[str, Path], scheme: str, width: int
 ) -> None:

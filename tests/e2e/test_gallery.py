@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
-from tests.makers.photos import photo
+from tests.makers.photos import jpeg_with_exif, photo
 from tests.support.web import WebServer, axe_findings
 
 
@@ -18,6 +19,91 @@ def gallery(web: WebServer, scanned: str, page: Page) -> str:
     """Address of the gallery of all pictures; the page is the administrator's."""
     web.let_in(page.context, web.administrator)
     return f"{web.url}/jobs/{scanned}/gallery"
+
+
+@pytest.fixture(scope="module")
+def large(web: WebServer, scanned: str) -> Iterator[str]:
+    """Address of the gallery of two pictures that are larger than any window, one odd camera."""
+    assert scanned, "the job over all pictures must not find these"
+    folder = web.sources / "Large"
+    folder.mkdir()
+    tags = {"Make": "NIKON CORPORATION", "Model": "NIKON D750"}
+    try:
+        (folder / "tall.jpg").write_bytes(photo(1920, 2560, 31))
+        (folder / "wide.jpg").write_bytes(photo(2560, 960, 32))
+        (folder / "old.jpg").write_bytes(
+            jpeg_with_exif((64, 48), 33, DateTimeOriginal="2009:12:30 10:00:00", **tags)
+        )
+        (folder / "new.jpg").write_bytes(
+            jpeg_with_exif((64, 48), 34, DateTimeOriginal="2016:07:02 10:00:00", **tags)
+        )
+        (folder / "cut.jpg").write_bytes(photo(640, 480, 6)[:9000])
+        stages = ["exif", "similar", "facts"]
+        job = web.job(web.administrator, "Large", name="Large", stages=stages, run=True)
+        yield f"{web.url}/jobs/{job}/gallery"
+    finally:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+@pytest.fixture(autouse=True)
+def _let_in(request: pytest.FixtureRequest, web: WebServer, page: Page) -> None:
+    if "large" in request.fixturenames:
+        web.let_in(page.context, web.administrator)
+
+
+def test_the_panes_say_it_plainly(page: Page, large: str) -> None:
+    page.goto(f"{large}?q=old")
+    page.locator(".tile").first.click()
+    panel = page.locator("#panel")
+    expect(panel.get_by_text("NIKON D750", exact=True)).to_be_visible()
+    expect(panel).to_contain_text("2009-12-30 10:00:00 by the camera's clock")
+    page.set_viewport_size({"width": 390, "height": 780})
+    origins = panel.get_by_text("Where this is from")
+    origins.focus()
+    page.keyboard.press("Enter")
+    expect(panel.locator(".origins")).to_contain_text("Metadata, version")
+    expect(panel.locator(".origins")).to_contain_text("found by the scan")
+    assert axe_findings(page) == []
+    page.goto(f"{large}?q=cut")
+    page.locator(".tile").first.click()
+    expect(panel.locator("dt").first).to_have_text("State")
+
+
+def test_a_range_of_days_is_not_the_wrong_way_round(page: Page, large: str) -> None:
+    page.goto(large)
+    page.get_by_role("button", name="Filters").click()
+    page.locator("#from").fill("2016-01-01")
+    expect(page.locator("#count")).to_have_text("1 picture")
+    expect(page.locator("#until")).to_have_attribute("min", "2016-01-01")
+    page.locator("#until").fill("2015-01-01")
+    expect(page.locator("#search")).to_have_value("date:2016-01-01..")
+    page.locator("#until").fill("2017-01-01")
+    expect(page.locator("#search")).to_have_value("date:2016-01-01..2017-01-01")
+    expect(page.locator("#from")).to_have_attribute("max", "2017-01-01")
+
+
+def test_days_that_are_left_out_are_said(page: Page, large: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
+    page.goto(large.replace("/gallery", "/timeline"))
+    expect(page.locator("#ends")).to_contain_text("scroll the chart sideways")
+    page.locator("#unit").select_option("day")
+    expect(page.locator("#ends")).to_contain_text("days without pictures are left out")
+    expect(page.locator(".year:visible")).to_have_text(["2009", "2016"])
+
+
+def test_a_year_that_has_just_begun_keeps_its_number(page: Page, large: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
+    months = ["2015-12", *(f"2016-{month:02}" for month in range(1, 13)), "2017-01", "2020-01"]
+    found = {"buckets": [{"start": one, "count": 1} for one in months], "next": None}
+    page.route("**/pictures/timeline?*", lambda route: route.fulfill(json=found))
+    page.goto(large.replace("/gallery", "/timeline"))
+    years = page.locator(".year:visible")
+    expect(years).to_have_text(["2015", "2016", "2017", "2020"])
+    boxes = [year.bounding_box() for year in years.all()]
+    lefts = [box["x"] for box in boxes if box]
+    assert all(after - before >= 35 for before, after in itertools.pairwise(lefts))
 
 
 def tiles(page: Page) -> Iterator[str]:
@@ -83,7 +169,7 @@ def test_a_link_to_a_picture_opens_its_panes(page: Page, gallery: str) -> None:
     page.goto(f"{gallery}?q=boat")
     page.locator(".tile").first.click()
     panel = page.locator("#panel")
-    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(panel.get_by_text("SHA-256", exact=True)).to_be_visible()
     expect(panel).to_contain_text("At 2 paths")
     expect(panel).to_contain_text("by FACTS, from measured facts")
     address = page.url
@@ -134,7 +220,7 @@ def test_back_closes_the_panes_and_forward_opens_them(page: Page, gallery: str) 
     page.goto(gallery)
     page.locator(".tile").first.click()
     panel = page.locator("#panel")
-    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(panel.get_by_text("SHA-256", exact=True)).to_be_visible()
     page.keyboard.press("ArrowRight")  # moving on is no step of its own
     expect(page.locator(".tile[aria-selected=true]")).to_have_attribute("data-index", "1")
     expect(page).to_have_url(re.compile("picture="))
@@ -143,7 +229,7 @@ def test_back_closes_the_panes_and_forward_opens_them(page: Page, gallery: str) 
     expect(panel).to_be_hidden()
     expect(page).to_have_url(gallery)
     page.go_forward()
-    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(panel.get_by_text("SHA-256", exact=True)).to_be_visible()
     expect(page).to_have_url(second)
 
 
@@ -176,7 +262,7 @@ def test_on_a_phone_the_panes_cover_the_grid(page: Page, gallery: str) -> None:
     page.goto(gallery)
     page.locator(".tile").first.click()
     panel = page.locator("#panel")
-    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(panel.get_by_text("SHA-256", exact=True)).to_be_visible()
     box = panel.bounding_box()
     assert box is not None
     assert (box["x"], box["width"]) == (0, 390)
@@ -213,6 +299,35 @@ def test_the_viewer_zooms_and_goes_on(page: Page, gallery: str) -> None:
     expect(page.locator("#viewer img")).not_to_have_attribute("alt", name or "")
     page.keyboard.press("Escape")
     expect(page.locator(".tile[aria-selected=true]")).to_be_focused()
+
+
+@pytest.mark.parametrize("size", [(390, 780), (820, 1000), (1440, 900)])
+def test_the_viewer_shows_large_pictures_whole(
+    page: Page, large: str, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    for name in ("tall", "wide"):
+        page.goto(f"{large}?q={name}")
+        expect(page.locator("#count")).to_have_text("1 picture")
+        page.locator(".tile").first.dblclick()
+        expect(page.locator("#viewer .holder")).to_have_attribute("style", re.compile("scale"))
+        image = page.locator("#viewer img").bounding_box()
+        stage = page.locator("#viewer .stage").bounding_box()
+        bar = page.locator("#viewer .bar").bounding_box()
+        assert image
+        assert stage
+        assert bar
+        assert stage["y"] >= bar["y"] + bar["height"]
+        assert stage["x"] == 0
+        assert stage["y"] + stage["height"] == size[1]
+        spare = []
+        for at, side in (("x", "width"), ("y", "height")):
+            before = image[at] - stage[at]  # type: ignore[literal-required]
+            after = stage[side] - image[side] - before  # type: ignore[literal-required]
+            assert before >= -0.5
+            assert after == pytest.approx(before, abs=1)
+            spare.append(before)
+        assert min(spare) == pytest.approx(0, abs=0.5)
 
 
 def test_the_size_of_tiles_is_remembered(page: Page, gallery: str) -> None:

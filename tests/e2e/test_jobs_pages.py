@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import escape, unescape
 
-from playwright.sync_api import Dialog, Page, expect
-from tests.support.web import WebServer
+import pytest
+from playwright.sync_api import Dialog, Page, Route, expect
+from tests.support.web import WebServer, axe_findings
 
 
 def test_a_job_is_made_by_browsing_and_watched_to_its_end(web: WebServer, page: Page) -> None:
@@ -74,3 +77,87 @@ def test_deleting_asks_first_and_says_what_goes(web: WebServer, page: Page) -> N
     page.wait_for_url("**/jobs")
     assert "The folder of pictures itself is not touched" in said[0]
     expect(page.get_by_text("No jobs yet")).to_be_visible()
+
+
+LONG = "Everything from the second cabinet"
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_lists_are_read_in_words_at_any_width(web: WebServer, page: Page, width: int) -> None:
+    owner = web.account("examiner")
+    job = web.job(owner, "Broken", name=LONG, run=True)
+    web.let_in(page.context, owner)
+    page.set_viewport_size({"width": width, "height": 800})
+    for path, words in (("/jobs", LONG), (f"/jobs/{job}/problems", "cut.jpg")):
+        page.goto(f"{web.url}{path}")
+        box = page.locator("td", has_text=words).first.bounding_box()
+        assert box
+        assert box["width"] >= 125
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.goto(f"{web.url}/jobs")
+    said = page.get_by_text("complete, with problems").bounding_box()
+    assert said
+    assert (said["width"] > 100) == (width >= 768)
+    assert axe_findings(page) == []
+
+
+def test_an_empty_folder_is_told_from_a_job_that_was_not_started(
+    web: WebServer, page: Page
+) -> None:
+    owner = web.account("examiner")
+    folder = web.sources / "Nothing"
+    folder.mkdir()
+    try:
+        web.let_in(page.context, owner)
+        page.goto(f"{web.url}/jobs/new")
+        page.get_by_role("button", name="Nothing").click()
+        expect(page.get_by_text("This folder is empty.")).to_be_visible()
+        expect(page.get_by_text("No folders below this one")).to_be_visible()
+        job = web.job(owner, "Nothing")
+        page.goto(f"{web.url}/jobs/{job}")
+        expect(page.locator("#summary")).to_contain_text("Start the job to begin")
+        web.run_job(job)
+        page.goto(f"{web.url}/jobs/{job}")
+        expect(page.locator("#status")).to_have_text("no pictures found")
+        expect(page.locator("#summary")).to_have_text("The folder holds no pictures.")
+        expect(page.get_by_role("button", name="Scan again")).to_be_visible()
+        page.get_by_role("link", name="Gallery").click()
+        nothing = page.locator("#nothing")
+        expect(nothing).to_contain_text("The folder holds no pictures.")
+        box = nothing.bounding_box()
+        assert box
+        assert box["width"] == page.evaluate("innerWidth")
+    finally:
+        folder.rmdir()
+
+
+def test_the_counts_of_a_job(web: WebServer, page: Page) -> None:
+    owner = web.account("examiner")
+    job = web.job(owner, "Office", stages=["similar"], run=True)
+    web.let_in(page.context, owner)
+
+    def more_types(route: Route) -> None:
+        answer = route.fetch()
+        found = re.search("data-progress='(.*?)'", answer.text())
+        assert found
+        progress = json.loads(unescape(found[1]))
+        types = [{"mime": f"image/x-{n}", "files": 1, "bytes": 1} for n in range(14)]
+        counts = dict.fromkeys(progress["files"], 0)
+        progress |= {"types": types, "files": counts | {"picture": 1}, "pictures": 1, "bytes": 1}
+        html = answer.text().replace(found[1], escape(json.dumps(progress)))
+        route.fulfill(response=answer, body=html)
+
+    page.goto(f"{web.url}/jobs/{job}")
+    expect(page.locator("[data-stage=similar] [data-note]")).to_have_text("3 done")
+    page.route(f"**/jobs/{job}", more_types)
+    page.route("**/events", lambda route: route.abort())
+    page.goto(f"{web.url}/jobs/{job}")
+    expect(page.locator("#summary")).to_have_text("1 file, 1 bytes; 1 different picture")
+    expect(page.locator("#types tr")).to_have_count(14)
+    expect(page.locator("#types tr").first).to_have_text("By type")
+    expect(page.locator("#types tr").last).to_have_text("2 more types22 bytes")
+    page.get_by_text("Change or delete").click()
+    captions = page.get_by_role("checkbox", name="Captions")
+    expect(captions).to_be_disabled()
+    expect(page.locator("#edit")).to_contain_text("Not available here")
+    assert axe_findings(page) == []

@@ -11,8 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.support.services import ServicesWeb, services_web
 from tests.support.web import PASSWORD, axe_findings
 
-pytestmark = pytest.mark.xdist_group("services")
-
 
 @pytest.fixture(scope="module")
 def services(pictures: Path, cache: Path) -> Iterator[ServicesWeb]:
@@ -68,7 +66,7 @@ def test_what_workers_found_stands_in_the_panes(page: Page, job: str) -> None:
     page.goto(f"{job}/gallery?q=boat")
     page.locator(".tile").first.click()
     panel = page.locator("#panel")
-    expect(panel.get_by_text("SHA-256")).to_be_visible()
+    expect(panel.get_by_text("SHA-256", exact=True)).to_be_visible()
     expect(panel).to_contain_text("At 2 paths")
     expect(panel).to_contain_text("by FACTS, from measured facts")
     panel.get_by_role("tab", name="Faces").click()

@@ -264,6 +264,7 @@ def test_the_links_of_mails_that_are_no_good(web: WebServer) -> None:
     new = {**form, "first_name": "Eve", "last_name": "Il", "email": "eve@example.org"}
     web.administrator  # noqa: B018 - there is one from here on
     assert asks.post("/auth/first", data=new).status_code == 409
+    assert asks.get("/auth/first", params={"key": "x"}).status_code == 409
 
 
 def _short(web: WebServer) -> httpx.Client:

@@ -19,6 +19,7 @@ from tests.conftest import Cli
 from tests.support import plugins
 
 FAST = "exif,place,similar"
+_IN_2300 = 10_413_792_000
 STATES = {"picture", "not-a-picture", "unreadable", "corrupt", "over-limit"}
 
 
@@ -107,6 +108,33 @@ def test_links_lead_nowhere(cli: Cli, tmp_path: Path) -> None:
     lines = scanned(cli, folder, tmp_path / "case")
     assert {line["mime"] for line in lines} == {"inode/symlink"}
     assert all(line["sha256"] is None for line in lines)
+
+
+def test_times_that_no_catalog_holds(cli: Cli, tmp_path: Path) -> None:
+    """R1: a file from the year 2300, and a link, cost their neighbours nothing, at each scan."""
+    folder, case = tmp_path / "source", tmp_path / "case"
+    folder.mkdir()
+    for number, name in enumerate(("late.jpg", "now.jpg")):
+        (folder / name).write_bytes(makers.photo(64, 48, number))
+    (folder / "link").symlink_to("now.jpg")
+    for name in ("late.jpg", "link"):
+        os.utime(folder / name, (_IN_2300, _IN_2300), follow_symlinks=False)
+    if (folder / "late.jpg").stat().st_mtime != _IN_2300:
+        pytest.skip("this file system keeps no such times")
+    lines = {line["path"]: line for line in scanned(cli, folder, case)}
+    assert {name: line["state"] for name, line in lines.items()} == {
+        "late.jpg": "picture", "now.jpg": "picture", "link": "not-a-picture",
+    }  # fmt: skip
+    note = f"its modification time, {_IN_2300} s from 1970, is beyond what can be stored"
+    assert note in [problem["reason"] for problem in lines["late.jpg"]["problems"]]
+    assert note in lines["link"]["reason"]
+    assert lines["late.jpg"]["modified"].startswith("2262-04-11")
+    shown = cli("show", "late.jpg", "--case", case)
+    assert shown.status == 0, shown.err
+    assert note in " ".join(shown.out.split())  # it is wrapped
+    again = {line["path"]: line for line in scanned(cli, folder, case)}
+    assert again == lines
+    assert cli("verify", "--case", case).status == 0
 
 
 def test_nothing_is_executed_and_nothing_is_fetched(cli: Cli, tmp_path: Path) -> None:

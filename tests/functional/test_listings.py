@@ -7,7 +7,9 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,26 @@ def test_every_listed_path_is_whole_and_show_answers_to_it(cli: Cli, odd: Path) 
         first, *rest = shown.out.splitlines()
         assert first == path
         assert {line[len("same bytes ") :] for line in rest} >= listed - {path}
+
+
+def test_show_finds_a_digest_in_the_source_that_is_named(cli: Cli, tmp_path: Path) -> None:
+    data = makers.photo(96, 64, 1)
+    for number in ("1", "2"):
+        (tmp_path / f"s{number}").mkdir()
+        (tmp_path / f"s{number}" / f"{number}.jpg").write_bytes(data)
+        done = cli("scan", f"s{number}", "--stages", FAST, cwd=tmp_path)
+        assert done.status == 0, done.err
+    for number in ("1", "2"):
+        shown = cli("show", sha256(data).hexdigest(), "--source", f"s{number}", cwd=tmp_path)
+        assert (shown.status, shown.out.splitlines()[0]) == (0, f"{number}.jpg"), shown.err
+
+
+def test_an_export_below_a_file_is_refused_in_one_line(cli: Cli, odd: Path) -> None:
+    (odd / "a-file").write_bytes(b"")
+    refused = cli("export", "-o", "a-file/x.csv", cwd=odd)
+    assert refused.status == 1
+    assert refused.err.count("\n") == 1
+    assert "the export cannot be written to a-file/x.csv: Not a directory" in refused.err
 
 
 def test_problems_tells_its_files_apart(cli: Cli, odd: Path) -> None:
@@ -140,7 +162,7 @@ def test_one_of_each_is_no_plural(cli: Cli, tmp_path: Path) -> None:
     pictures.mkdir()
     (pictures / "a.jpg").write_bytes(makers.photo(96, 64, 1))
     scanned = cli("scan", "pictures", "--stages", "exif", cwd=tmp_path)
-    assert "1 file: 1 sound picture; 1 different picture." in scanned.out
+    assert "1 file: 1 sound picture; 1 different picture, sound or not." in scanned.out
     again = cli("rerun", "--stage", "exif", cwd=tmp_path)
     assert "1 picture to look at again\n" in again.out
     (pictures / "a.jpg").unlink()
@@ -154,3 +176,35 @@ def test_the_card_of_what_is_no_picture(cli: Cli, tmp_path: Path) -> None:
     said = cli("show", "note.txt", cwd=tmp_path).out
     assert "not a picture: text/plain" in said
     assert "not-a-picture" not in said
+
+
+def test_what_is_corrupt_or_missing_now_says_so(cli: Cli, tmp_path: Path) -> None:
+    pictures = some_pictures(tmp_path / "pictures")
+    (pictures / "cut.jpg").write_bytes(makers.cut(makers.photo(96, 64, 1), 50))
+    for _ in range(2):
+        assert cli("scan", "pictures", "--stages", "exif", cwd=tmp_path).status == 0
+        (pictures / "sub" / "1.jpg").unlink(missing_ok=True)
+    gone, there = (cli("show", f"sub/{n}.jpg", cwd=tmp_path).out for n in (1, 2))
+    assert "\nmissing now  the last scan did not find it\n" in gone
+    assert "missing" not in there
+    assert re.search(r"^what +JPEG, 96 x 64, sRGB", there, re.MULTILINE)
+    cut = cli("show", "cut.jpg", cwd=tmp_path).out
+    assert re.search(r"^what +corrupt: JPEG, 96 x 64", cut, re.MULTILINE)
+    text = cli("export", "--format", "csv", cwd=tmp_path).out
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert list(rows[0])[-1] == "missing"
+    assert {row["path"]: row["missing"] for row in rows if row["missing"]} == {"sub/1.jpg": "true"}
+
+
+def test_doctor_marks_what_is_optional_and_not_there(cli: Cli, tmp_path: Path) -> None:
+    lines = cli("doctor", cwd=tmp_path).out.splitlines()
+    (caption,) = [line for line in lines if " stage caption " in line]
+    assert caption.startswith("--  ")
+    assert any(line.startswith("ok  stage exif ") for line in lines)
+    assert any("marked --" in line for line in lines)
+    found = {check["name"]: check for check in cli("doctor", "--json", cwd=tmp_path).json}
+    assert (found["stage caption"]["absent"], found["stage exif"]["absent"]) == (True, False)
+
+
+def test_no_case_is_told_from_a_folder_of_that_name(cli: Cli, tmp_path: Path) -> None:
+    assert 'there is no case in the folder "case"; make one' in cli("status", cwd=tmp_path).err

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests import makers
 from tests.conftest import Cli
+from tests.support.forging import unseen
 from tests.support.scans import FAST, exported, rows, some_pictures
 
 
@@ -139,15 +140,46 @@ def test_scanning_again_opens_nothing_and_changes_nothing(
     before = rows(cli, case)
     # Other bytes behind the same size and time: only a scan that opens the file could notice.
     victim = pictures / "sub" / "3.jpg"
-    status = victim.stat()
-    victim.write_bytes(b"\0" * status.st_size)
-    os.utime(victim, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with unseen(victim) as status:
+        victim.write_bytes(b"\0" * status.st_size)
     assert cli("scan", pictures, "--case", case, "--stages", FAST).status == 0
     assert rows(cli, case) == before
     again = cli("scan", pictures, "--case", case, "--stages", FAST, "--rehash", "--json")
     assert again.json["states"]["not-a-picture"] == 2
     line = exported(cli, case)["sub/3.jpg"]
-    assert "content changed since the last scan" in line["problems"][0]["reason"]
+    said = [problem["reason"] for problem in line["problems"]]
+    assert any("content changed since the last scan" in reason for reason in said)
+    assert "the extension .jpg is wrong: the content is of no known type" in said
+
+
+def test_rehash_judges_every_picture_anew(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    """Limits of another day, or of a busy machine, do not stay with the evidence for good."""
+    case = tmp_path / "case"
+    whole = ("scan", pictures, "--case", tmp_path / "whole", "--stages", FAST)
+    again = ("scan", pictures, "--case", case, "--stages", FAST)
+    small = {"CASEFRAME_MAX_PIXELS": "1000"}
+    assert cli(*whole).status == 0
+    assert cli(*again, "--json", **small).json["states"]["over-limit"] == 12
+    assert cli(*again, "--json").json["states"]["over-limit"] == 12
+    assert cli(*again, "--rehash").status == 0
+    assert rows(cli, case) == rows(cli, tmp_path / "whole")
+    done = cli(*again, "--rehash", "--json", **small).json
+    assert done["states"]["over-limit"] == 12
+    line = exported(cli, case)["sub/3.jpg"]
+    assert "million" in line["reason"]
+    assert line["stages"] == {"exif": "done", "place": "done", "similar": "done"}
+    assert line["pdq"]
+
+
+def test_another_job_has_limits_of_its_own(cli: Cli, pictures: Path, tmp_path: Path) -> None:
+    """The verdict belongs to the content, so the first job's rows say the same afterwards."""
+    case = tmp_path / "case"
+    small = {"CASEFRAME_MAX_PIXELS": "1000"}
+    cli("scan", pictures, "--case", case, "--stages", FAST, **small)
+    done = cli("scan", pictures / "sub", "--case", case, "--stages", FAST, "--json")
+    assert done.json["states"]["picture"] == 12
+    unchanged = cli("scan", pictures, "--case", case, "--stages", FAST, "--json")
+    assert unchanged.json["states"]["picture"] == 12
 
 
 def test_new_changed_and_missing_files(cli: Cli, pictures: Path, tmp_path: Path) -> None:
@@ -171,9 +203,8 @@ def test_verify_reports_what_changed(cli: Cli, pictures: Path, tmp_path: Path) -
     assert clean.status == 0
     assert clean.lines[-1] == {"counts": {"same": 13}}
     sub = pictures / "sub"
-    status = (sub / "0.jpg").stat()
-    (sub / "0.jpg").write_bytes(b"x" * status.st_size)
-    os.utime(sub / "0.jpg", ns=(status.st_atime_ns, status.st_mtime_ns))
+    with unseen(sub / "0.jpg") as status:
+        (sub / "0.jpg").write_bytes(b"x" * status.st_size)
     (sub / "1.jpg").unlink()
     os.utime(sub / "2.jpg", ns=(1, 1))
     (sub / "new.jpg").write_bytes(b"new")
@@ -194,6 +225,39 @@ def test_verify_reports_what_changed(cli: Cli, pictures: Path, tmp_path: Path) -
     strict = cli("verify", "--case", case, "--strict")
     assert strict.status == 1
     assert "changed" in strict.out
+
+
+def test_verify_looks_at_what_was_not_hashed(cli: Cli, tmp_path: Path) -> None:
+    """Links and pipes, and files too large to hash, by kind, size and time."""
+    folder, case = tmp_path / "p", tmp_path / "case"
+    folder.mkdir()
+    movie = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(5000)
+    for name in ("kept.mp4", "piped.mp4", "swapped.mp4"):
+        (folder / name).write_bytes(movie)
+    for name in ("kept", "led", "filled"):
+        (folder / name).symlink_to("target-1")
+    for file in folder.iterdir():
+        os.utime(file, ns=(1, 1), follow_symlinks=False)
+    small = {"CASEFRAME_OTHER_HASH_BYTES": "1000"}
+    assert cli("scan", folder, "--case", case, "--stages", "exif", **small).status == 0
+    for name in ("piped.mp4", "swapped.mp4", "led", "filled"):
+        (folder / name).unlink()
+    os.mkfifo(folder / "piped.mp4")
+    (folder / "swapped.mp4").write_bytes(b"y" * len(movie))
+    (folder / "led").symlink_to("target-2")
+    (folder / "filled").write_text("target-1")
+    for name in ("piped.mp4", "swapped.mp4", "filled"):
+        os.utime(folder / name, ns=(1, 1))
+    done = cli("verify", "--case", case, "--strict", "--json", **small)
+    assert done.status == 1
+    assert {line["path"]: line["verdict"] for line in done.lines[:-1]} == {
+        "kept.mp4": "not hashed",
+        "piped.mp4": "changed",
+        "swapped.mp4": "changed",
+        "led": "changed",
+        "filled": "changed",
+    }
+    assert done.lines[-1]["counts"]["same"] == 1
 
 
 def test_rerun_and_stages_added_later(cli: Cli, pictures: Path, tmp_path: Path) -> None:

@@ -77,6 +77,30 @@ def test_what_everybody_knows_is_no_secret(name: str, value: str, said: str) -> 
     assert GOOD not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"caseframe:{GOOD}@mq.example.org",
+        "mq.example.org:5671",
+        f"https://caseframe:{GOOD}@mq.example.org/",
+        f"amqps://caseframe:{GOOD}@/",
+        f"amqps://caseframe:{GOOD}@mq.example.org:99999/",
+        f"amqps://caseframe:{GOOD}@mq.example.org:0/",
+        f"amqps://caseframe:{GOOD}@mq.example.org:abc/",
+        f"amqps://caseframe:{GOOD}@[::1/",
+    ],
+)
+def test_what_is_no_address_of_a_broker_is_refused_with_what_to_write(url: str) -> None:
+    with pytest.raises(UsageError, match="write amqps://user@host") as refused:
+        amqp_options(_settings(_with("CASEFRAME_AMQP_URL", url)), "test")
+    assert GOOD not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["amqp://guest@[::1]:5672/", "amqps://localhost/vhost?heartbeat=9"])
+def test_an_address_may_say_little_or_much(url: str) -> None:
+    assert amqp_options(_settings(_with("CASEFRAME_AMQP_URL", url)), "test").url
+
+
 @pytest.mark.parametrize("service", NEEDS)
 def test_a_service_without_a_secret_or_with_a_sample_refuses_to_start(
     cli: Cli, tmp_path: Path, service: str

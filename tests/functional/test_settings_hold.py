@@ -46,14 +46,11 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_caption_beams_search_wider(cli: Cli, folder: Path, models: Path) -> None:
+def test_caption_beams_search_wider(models: Path, cache: Path) -> None:
     def said(beams: int) -> list[str]:
-        done = cli(
-            "describe", folder, "--model", "BLIP", "--json",
-            CASEFRAME_MODELS_DIR=str(models), CASEFRAME_CAPTION_BEAMS=str(beams),
-        )  # fmt: skip
-        assert done.status == 0, done.err
-        return [line["description"] for line in done.lines]
+        blip = describers(clean_settings(cache, models_dir=models, caption_beams=beams))["BLIP"]
+        assert not isinstance(blip, ModelUnavailable)
+        return blip.describe([blip.prepare(makers.photo(96, 64, seed)) for seed in range(4)])
 
     greedy = said(1)
     assert greedy == said(1)

@@ -21,6 +21,7 @@ from caseframe.catalog import jobs, problem_list
 from caseframe.catalog.recording import record
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import JobState
+from caseframe.web.pages import jobs as job_pages
 from caseframe.web.pages import problems as pages
 
 
@@ -147,13 +148,33 @@ def test_who_sees_a_job_and_what_sharing_changes(web: WebServer, scanned: str) -
     assert {job, scanned} <= everything
 
 
+def test_the_page_of_jobs_leads_to_older_ones_and_back(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_pages, "_PAGE", 2)
+    owner = web.account("examiner")
+    made = [web.job(owner, name=f"number {number}") for number in range(5)]
+    client, address, seen = web.client(owner), "/jobs", []
+    while True:
+        shown = client.get(address).text
+        seen.append(re.findall(r'href="/jobs/([0-9a-f-]{36})"', shown))
+        assert ("Newest jobs" in shown) is (address != "/jobs")
+        if (further := re.search(r'href="([^"]*)">Older jobs', shown)) is None:
+            break
+        address = "/jobs" + html.unescape(further[1])
+    assert seen == [made[4:2:-1], made[2:0:-1], made[:1]]
+    beyond = client.get("/jobs", params={"after": made[0]}).text
+    assert "No older jobs" in beyond
+    assert 'href="/jobs"' in beyond
+
+
 def test_problems_are_listed_filtered_and_tried_again(web: WebServer) -> None:
     owner = web.account("examiner")
     job = web.job(owner, "Broken", stages=["exif", "similar"], run=True)
     client = web.client(owner)
     path = f"/api/v1/jobs/{job}/problems"
     found = client.get(path).json()
-    assert {one["path"] for one in found["problems"]} == {"cut.jpg"}
+    assert {one["path"] for one in found["problems"]} == {"cut.jpg", "zero.jpg"}
     assert client.get(path, params={"text": "no such words"}).json()["problems"] == []
     assert client.get(path, params={"stage": "scan"}).json()["problems"]
     assert client.get(path, params={"after": "nonsense"}).status_code == 400
@@ -161,6 +182,15 @@ def test_problems_are_listed_filtered_and_tried_again(web: WebServer) -> None:
     answer = client.post(f"{path}/retry", json={"stage": "similar"})
     assert answer.status_code == 202
     assert answer.json() == {"tasks": sum(one["kind"] == "failed" for one in found["problems"])}
+
+
+@pytest.mark.parametrize("images", [[10**30], [2**63], [2**40], [0], [-1], [1] * 10_001])
+def test_numbers_that_are_no_pictures_are_refused(web: WebServer, images: list[int]) -> None:
+    owner = web.account("examiner")
+    path = f"/api/v1/jobs/{web.job(owner, 'Broken')}/problems/retry"
+    assert web.client(owner).post(path, json={"images": images}).status_code == 400
+    answer = web.client(owner).post(path, json={"images": [2**40 - 1]})
+    assert (answer.status_code, answer.json()) == (202, {"tasks": 0})
 
 
 def test_a_search_among_many_problems_offers_to_look_on(

@@ -66,3 +66,12 @@ def test_tokens_that_anybody_knows_are_refused_at_the_start(
     assert "metrics_token" in done.err
     assert words in done.err
     assert "change-me" not in done.err
+
+
+def test_methods_that_somebody_makes_up_count_as_one(fresh_web: Callable[..., WebServer]) -> None:
+    web = fresh_web(metrics_token=TOKEN)
+    for number in range(5):
+        web.client().request(f"INVENTED{number}", "/api/v1/jobs")
+    text = web.client(headers=_bearer(TOKEN)).get("/metrics").text
+    assert "INVENTED" not in text
+    assert 'caseframe_http_requests_total{method="other"' in text

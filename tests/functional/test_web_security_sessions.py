@@ -6,13 +6,14 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import jwt
-import pytest
 from tests.support.web import FreshWeb, Person, WebServer
 
 from caseframe.accounts.secret import case_secret
@@ -138,13 +139,53 @@ def _reuse_refresh(web: WebServer, person: Person) -> None:
         assert stranger.post("/auth/refresh", json=body).status_code == status
 
 
-@pytest.mark.parametrize(
-    "end",
-    [_sign_out, _disable, _delete, _new_password, _reset_password, _end_elsewhere, _reuse_refresh],
-)
-def test_what_was_ended_is_refused_at_once_and_everywhere(
-    web: WebServer, end: Callable[[WebServer, Person], None]
-) -> None:
+_ENDS = (
+    _sign_out, _disable, _delete, _new_password, _reset_password, _end_elsewhere, _reuse_refresh,
+)  # fmt: skip
+
+
+@dataclass
+class _Ended:
+    """Somebody who watches a job, and whose session is ended in the meantime."""
+
+    web: WebServer
+    end: Callable[[WebServer, Person], None]
+    person: Person
+    job: str
+    thumbnail: str
+    lines: Iterator[str]
+
+    def refused(self) -> None:
+        """Everything but what is remembered for moments, at once."""
+        client = self.web.client(self.person)
+        said = [
+            client.get("/api/v1/me"),
+            client.post("/vision/process-image", json={"image": ""}),
+            client.get(f"/api/v1/jobs/{self.job}"),
+        ]
+        browser = self.web.browser_like()
+        browser.cookies.update(
+            {ACCESS: self.person.tokens.access, REFRESH: self.person.tokens.refresh}
+        )
+        said.append(browser.get("/jobs"))
+        assert [answer.status_code for answer in said] == [401] * 4, self.end
+        refresh = {"token": self.person.tokens.refresh}
+        assert self.web.client().post("/auth/refresh", json=refresh).status_code in {401, 403}
+
+    def forgotten(self) -> None:
+        """Also what is remembered; and its stream ends when there is news."""
+        ended = time.monotonic()
+        client = self.web.client(self.person)
+        while client.get(self.thumbnail).status_code == 200:
+            assert time.monotonic() < ended + 5, self.end
+            time.sleep(0.2)
+        self.web.run_job(self.job)
+        assert len(list(self.lines)) < 100, self.end
+
+
+def _watching(
+    web: WebServer, end: Callable[[WebServer, Person], None], streams: ExitStack
+) -> _Ended:
     person = web.account("examiner")
     job = web.job(person, "Office", run=True)
     client = web.client(person)
@@ -152,25 +193,20 @@ def test_what_was_ended_is_refused_at_once_and_everywhere(
     thumbnail = f"/api/v1/jobs/{job}/pictures/{picture}/thumbnail"
     for address in ("/api/v1/me", thumbnail):
         assert client.get(address).status_code == 200
-    with client.stream("GET", f"/api/v1/jobs/{job}/events") as events:
-        lines = events.iter_lines()
-        assert next(lines).startswith("event:")
-        end(web, person)
-        ended = time.monotonic()
-        assert client.get("/api/v1/me").status_code == 401
-        assert client.post("/vision/process-image", json={"image": ""}).status_code == 401
-        assert client.get(f"/api/v1/jobs/{job}").status_code == 401
-        cookies = {ACCESS: person.tokens.access, REFRESH: person.tokens.refresh}
-        browser = web.browser_like()
-        browser.cookies.update(cookies)
-        assert browser.get("/jobs").status_code == 401
-        while client.get(thumbnail).status_code == 200:  # is remembered for moments
-            assert time.monotonic() < ended + 5
-            time.sleep(0.2)
-        web.run_job(job)  # makes news, so that the stream has something to say
-        assert len(list(lines)) < 100  # it ends
-    refreshed = web.client().post("/auth/refresh", json={"token": person.tokens.refresh})
-    assert refreshed.status_code in {401, 403}
+    events = streams.enter_context(client.stream("GET", f"/api/v1/jobs/{job}/events"))
+    lines = events.iter_lines()
+    assert next(lines).startswith("event:")
+    return _Ended(web, end, person, job, thumbnail, lines)
+
+
+def test_what_was_ended_is_refused_at_once_and_everywhere(web: WebServer) -> None:
+    with ExitStack() as streams:
+        ended = [_watching(web, end, streams) for end in _ENDS]
+        for one in ended:
+            one.end(web, one.person)
+            one.refused()
+        for one in ended:
+            one.forgotten()
 
 
 # --- guessing ------------------------------------------------------------------------------------

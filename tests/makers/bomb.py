@@ -105,9 +105,9 @@ def jpeg_huge(scans: bool = False) -> bytes:
     return bytes(data)
 
 
-def jpeg_many_scans(count: int = 2000) -> bytes:
+def jpeg_many_scans(count: int = 2000, mode: str = "RGB") -> bytes:
     """A progressive 4,000² JPEG whose last scan is repeated: little data, much work."""
-    data = bytearray(progressive(64, 48))
+    data = bytearray(progressive(64, 48, mode=mode))
     struct.pack_into(">HH", data, data.index(b"\xff\xc2") + 5, 4000, 4000)
     last = data.rindex(b"\xff\xda")
     return bytes(data[:last] + data[last:-2] * count + data[-2:])
@@ -143,6 +143,11 @@ def tiff_huge() -> bytes:
     return tiff([_tiff_tags(0x7FFFFFFF, 0x7FFFFFFF)])
 
 
+def tiff_beyond_integers() -> bytes:
+    """A TIFF that claims 2³²-1 x 2³²-1 pixels, more than a column of 32 bits with a sign holds."""
+    return tiff([_tiff_tags(0xFFFFFFFF, 0xFFFFFFFF)])
+
+
 def tiff_deflate(side: int = 12_000) -> bytes:
     """A valid grey TIFF in one deflated strip: 144 MB of pixels in 140 kB."""
     packed = repeated(0, side * side)
@@ -152,6 +157,33 @@ def tiff_deflate(side: int = 12_000) -> bytes:
         "t279": Entry(279, LONG, struct.pack("<I", len(packed))),
     }
     return tiff([_tiff_tags(side, side, **more)])
+
+
+def tiff_pages(count: int, strips: int, step: int) -> bytes:
+    """A TIFF of that many pages, each with lists of that many strips.
+
+    All lists lie in the same zeros, each `step` bytes behind those of the page before.
+    """
+    length = 6 + 12 * len(_tiff_tags(8, 8))
+    heap = 8 + length * count
+    pages = [
+        _tiff_tags(8, 8, **{
+            f"t{tag}": Entry(tag, LONG, bytes(4), count=strips, offset=heap + step * page)
+            for tag in (273, 279)
+        })
+        for page in range(count)
+    ]  # fmt: skip
+    following = {page: 8 + length * (page + 1) for page in range(count - 1)}
+    return tiff(pages, following=following) + bytes(4 * strips + step * count)
+
+
+def tiff_pages_in_pages(count: int = 100_000) -> bytes:
+    """A TIFF whose directories lie over each other, each of 65,535 entries."""
+    page = _tiff_tags(8, 8)
+    first = 8 + 6 + 12 * len(page)
+    head = tiff([page], following={0: first})
+    entries = b"\xff" * (2 + 12 * 0xFFFF)
+    return head + entries + b"".join(struct.pack("<I", first + 4 * n) for n in range(1, count))
 
 
 def webp_lossless(side: int = 16_384) -> bytes:
@@ -210,9 +242,14 @@ def bombs() -> dict[str, bytes]:
         "claims-65500.jpg": jpeg_huge(),
         "claims-65500-progressive.jpg": jpeg_huge(scans=True),
         "scans-2000.jpg": jpeg_many_scans(),
+        "scans-2000-cmyk.jpg": jpeg_many_scans(mode="CMYK"),
         "strips-2g.tif": tiff_many_strips(),
         "sides-2g.tif": tiff_huge(),
+        "sides-4g.tif": tiff_beyond_integers(),
         "deflate-12000.tif": tiff_deflate(),
+        "pages-share-strips.tif": tiff_pages(3000, 100_000, 0),
+        "pages-shift-strips.tif": tiff_pages(3000, 100_000, 4),
+        "pages-in-pages.tif": tiff_pages_in_pages(),
         "lossless-16384.webp": webp_lossless(),
         "canvas-16m.webp": webp_canvas(),
         "height-negative.bmp": bmp(8, -0x7FFFFFFF),

@@ -76,10 +76,10 @@ def photo(
     return encoded(scene(width, height, seed), format, exif)
 
 
-def progressive(width: int = 320, height: int = 240, seed: int = 0) -> bytes:
+def progressive(width: int = 320, height: int = 240, seed: int = 0, mode: str = "RGB") -> bytes:
     """A progressive JPEG."""
     file = io.BytesIO()
-    scene(width, height, seed).save(file, "JPEG", progressive=True)
+    scene(width, height, seed).convert(mode).save(file, "JPEG", progressive=True)
     return file.getvalue()
 
 
@@ -93,7 +93,8 @@ def animation(
     """Several pictures in one file: GIF, PNG, WebP, TIFF or AVIF."""
     first, *others = (scene(width, height, seed) for seed in range(frames))
     file = io.BytesIO()
-    first.save(file, format, save_all=True, append_images=others)
+    more = {"compression": "tiff_adobe_deflate"} if format == "TIFF" else {}
+    first.save(file, format, save_all=True, append_images=others, **more)
     return file.getvalue()
 
 

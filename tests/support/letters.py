@@ -39,7 +39,7 @@ async def _connected(url: str, work: Callable[[AbstractChannel], Awaitable[Any]]
         return await work(channel)
 
 
-def _on(url: str, work: Callable[[AbstractChannel], Awaitable[Any]]) -> Any:
+def on(url: str, work: Callable[[AbstractChannel], Awaitable[Any]]) -> Any:
     """In a thread of its own: in that of a browser's test an event loop runs already."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, _connected(url, work)).result()
@@ -52,7 +52,7 @@ def declare(url: str, queues: Sequence[str]) -> None:
         for queue in queues:
             await wire.declare(channel, queue)
 
-    _on(url, work)
+    on(url, work)
 
 
 def bury(url: str, queue: str, body: Mapping[str, Any] | bytes, reason: str | None = None) -> None:
@@ -71,7 +71,7 @@ def bury(url: str, queue: str, body: Mapping[str, Any] | bytes, reason: str | No
         taken = await (await channel.get_queue(queue)).get()
         await taken.reject(requeue=False)
 
-    _on(url, work)
+    on(url, work)
 
 
 def waiting(url: str, queue: str) -> list[bytes]:
@@ -85,7 +85,7 @@ def waiting(url: str, queue: str) -> list[bytes]:
             found.append(message.body)
         return found
 
-    bodies: list[bytes] = _on(url, work)
+    bodies: list[bytes] = on(url, work)
     return bodies
 
 
@@ -96,7 +96,7 @@ def delete(url: str, *queues: str) -> None:
         for queue in queues:
             await channel.queue_delete(queue)
 
-    _on(url, work)
+    on(url, work)
 
 
 @contextmanager

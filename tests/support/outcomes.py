@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from caseframe.catalog.database import Catalog
+from caseframe.catalog.recording import record
 from caseframe.domain.evidence import Digests, Examined, FileState, PictureInfo, Thumbnail
 from caseframe.domain.facts import Camera, Capture, Face, Facts, PerceptualHash, Place, Text
 from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
@@ -64,3 +66,9 @@ def all_facts() -> Facts:
         perceptual_hash=PerceptualHash(bytes(range(32)), 90),
         texts=(Text("title", "red boat"), Text("camera", "NIKON")),
     )
+
+
+def write(catalog: Catalog, job: str, *outcomes: Outcome) -> None:
+    """Record outcomes of a job, in one transaction."""
+    with catalog.begin() as connection:
+        record(connection, job, outcomes)

@@ -22,6 +22,7 @@ from caseframe.pipeline.original import QUEUES
 from caseframe.pipeline.pool import OrderPool
 from caseframe.pipeline.process import LocalOptions
 from caseframe.pipeline.rabbit import RabbitOptions, RabbitRunner
+from caseframe.pipeline.spool import Spool
 from caseframe.pipeline.station import Station, StationMetrics, StationOptions
 from caseframe.stages.registry import load_stages
 from caseframe.stages.stage import Stage, StageContext
@@ -104,6 +105,7 @@ class Worker:
         cache: Path,
         *,
         local: Mapping[str, Any] | None = None,
+        spool: Spool | None = None,
         **options: Any,
     ) -> None:
         self.pool = OrderPool(
@@ -120,8 +122,9 @@ class Worker:
 
         async def work() -> None:
             station = Station(
-                amqp(url), stages, self.pool, pictures, chosen, StationMetrics(self.registry)
-            )
+                amqp(url), stages, self.pool, pictures, chosen, StationMetrics(self.registry),
+                spool,
+            )  # fmt: skip
             await station.start()
             while station.trouble is not None:
                 await asyncio.sleep(0.02)

@@ -63,6 +63,12 @@ class Joining(Protocol):
         Keys given before stop working.
         """
 
+    def check_first_key(self, key: str) -> None:
+        """Look whether the key makes the first administrator; using it up is another call.
+
+        Raises KeyRefused, Conflict when there is one already.
+        """
+
     def create_first_administrator(self, key: str, new: NewAccount, client: Client) -> Tokens:
         """Make the first administrator and sign in.
 

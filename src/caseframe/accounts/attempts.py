@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from limits import RateLimitItem, parse
 
@@ -89,6 +90,7 @@ class Attempts:
         return found
 
 
+@lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
     """What one client can hardly change: the address, of IPv6 the /64 that a line gets whole."""
     try:

@@ -37,6 +37,7 @@ from caseframe.domain.people import (
 )
 
 _BAD_KEY = "this link is not valid, was used already, or is too old; ask for a new one"
+_OLD_FIRST_KEY = "this link is not valid any more; start the server again for one"
 
 
 class LocalJoining:
@@ -153,6 +154,14 @@ class LocalJoining:
             end = present + options.first_life
             return keys.make(connection, Purpose.FIRST, KeyHolder(), present, end)[1]
 
+    def check_first_key(self, key: str) -> None:
+        """Look whether the key makes the first administrator."""
+        parts = self._parts
+        with parts.catalog.read() as connection:
+            _require_none(connection)
+            if not parts.keys.is_good(connection, Purpose.FIRST, key, parts.options.clock()):
+                raise KeyRefused(_OLD_FIRST_KEY)
+
     def create_first_administrator(self, key: str, new: NewAccount, client: Client) -> Tokens:
         """Make the first administrator and sign in; who holds the key needs no mail."""
         parts = self._parts
@@ -166,9 +175,7 @@ class LocalJoining:
             present = parts.options.clock()
             with parts.keys.using(connection, Purpose.FIRST, key, present) as holder:
                 if holder is None:
-                    raise KeyRefused(
-                        "this link is not valid any more; start the server again for one"
-                    )
+                    raise KeyRefused(_OLD_FIRST_KEY)
                 user = _add(connection, new, Role.ADMINISTRATOR, digest, verified=True)
                 return parts.open_session(connection, user.id, client)
 

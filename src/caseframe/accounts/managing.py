@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -10,7 +11,7 @@ from caseframe.accounts import letters
 from caseframe.accounts.parts import Parts
 from caseframe.accounts.rules import check, email_faults, email_key, identifier
 from caseframe.catalog import accounts as stored
-from caseframe.catalog import jobs, sessions
+from caseframe.catalog import removal, sessions, shares
 from caseframe.catalog.keys import KeyHolder, Purpose
 from caseframe.domain.access import (
     AccountsAway,
@@ -36,7 +37,7 @@ from caseframe.domain.people import (
     UserFilter,
     UserPage,
 )
-from caseframe.domain.work import JobState
+from caseframe.domain.work import ACTIVE_STATES
 
 _MOST = 200
 
@@ -110,7 +111,14 @@ class LocalManaging:
                 self._parts.keys.drop_all(connection, purpose, user_id=user_id)
             stored.remove_user(connection, user_id)
         self._parts.ended(ended)
+        if decision is not None and decision.then is JobsThen.DELETE:
+            self._remove(job for job, _, _ in owned)
         return Deletion(user, tuple((job, name) for job, name, _ in owned), decision)
+
+    def _remove(self, job_ids: Iterable[str]) -> None:
+        """Remove jobs in steps; one that is left half way stays for administrators."""
+        for job_id in job_ids:
+            removal.remove_job(self._parts.catalog, job_id)
 
     def invite(self, principal: Principal, email: str, role: Role) -> Invitation:
         """Send an invitation; one sent before to that address stops working."""
@@ -177,7 +185,11 @@ def _settle_jobs(
     owned: list[tuple[str, str, str]],
     decision: JobsDecision | None,
 ) -> None:
-    """Do what was decided; in the transaction of the deletion, so both happen or neither."""
+    """Do what was decided; in the transaction of the deletion, so both happen or neither.
+
+    Jobs to be deleted are only hidden here, as that may take long; they lose their owner with the
+    user, and administrators see them until they are gone.
+    """
     if decision is None:
         raise JobsUndecided(len(owned))
     if decision.then is JobsThen.HAND_OVER:
@@ -186,8 +198,11 @@ def _settle_jobs(
             raise Conflict("the jobs can go to another enabled user who is no viewer; name one")
         stored.give_jobs(connection, user_id, heir.id)
     elif decision.then is JobsThen.DELETE:
-        running = [name for _, name, state in owned if state == JobState.RUNNING]
-        if running:
-            raise Conflict(f"{len(running)} of the jobs still run; stop them first: {running[0]}")
+        active = [name for _, name, state in owned if state in ACTIVE_STATES]
+        if active:
+            raise Conflict(
+                f"{len(active)} of the jobs still run or wait their turn; stop them first: "
+                f"{active[0]}"
+            )
         for job, _, _ in owned:
-            jobs.delete_job(connection, job)
+            shares.unshare_all(connection, job)

@@ -24,7 +24,7 @@ _MOST_KEPT = 10_000
 _READS = frozenset(
     {
         "policy", "validate", "user", "providers_of", "sessions", "users", "get_user",
-        "invitation", "invitations",
+        "check_first_key", "invitation", "invitations",
     }
 )  # fmt: skip
 

@@ -248,7 +248,7 @@ class Bus:
             try:
                 await self._once(context)
                 pause = _FIRST_PAUSE
-            except LOST as error:
+            except (*LOST, ValueError) as error:  # a URL that the library does not take
                 self.reason = _words(error)
                 _log.warning("broker.away", broker=self.options.place, reason=self.reason)
             finally:

@@ -1,7 +1,8 @@
 """Dead letters: messages that no worker could deal with, kept with the reason until a person looks.
 
 They lie in queues of the broker; nothing else knows of them. To look at them is to take them out
-and put them back, so only one who looks at a time sees them all.
+and put them back, so only one who looks at a time sees them all. Quorum queues count each look and
+drop what was delivered too often: deploy/rabbitmq/keep-dead-letters.sh has them not do it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
+import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
 
@@ -26,8 +28,11 @@ from caseframe.bus.options import AmqpOptions
 from caseframe.domain.errors import BrokerAway, NotFound, Unroutable
 from caseframe.domain.text import one_line
 
+_log = structlog.get_logger(__name__)
 _CONNECT_SECONDS = 10.0
 _MOST = 10_000
+_COUNT = "x-delivery-count"  # set by quorum queues only
+_MANY = 10  # half of what RabbitMQ 4 allows where nothing says otherwise
 _OF_THE_BROKER = ("x-death", "x-first-death", "x-last-death")
 
 
@@ -105,7 +110,9 @@ class DeadLetters:
         found: list[DeadLetter] = []
         async with self._channel() as channel:
             for name in names:
-                found += [_letter(name, m) async for m in _messages(channel, name, limit)]
+                messages = [m async for m in _messages(channel, name, limit)]
+                _warn(name, messages)
+                found += [_letter(name, message) for message in messages]
         return found  # the channel closes, and all are back in their places
 
     async def _take(
@@ -157,6 +164,14 @@ async def _messages(
         if message is None:
             return
         yield message
+
+
+def _warn(name: str, messages: Sequence[AbstractIncomingMessage]) -> None:
+    """Say it in time where the broker may soon drop letters because they were looked at."""
+    counts = [count for m in messages if isinstance(count := m.headers.get(_COUNT), int)]
+    if max(counts, default=0) >= _MANY:
+        advice = "the broker may drop them; see Dead letters in docs/deploy.md"
+        _log.warning("dead_letters.counted", queue=name, looks=max(counts), advice=advice)
 
 
 async def _send_again(

@@ -44,6 +44,20 @@ class AmqpOptions:
         return f"{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
 
 
+def check(url: SecretStr) -> None:
+    """Raise UsageError, which does not repeat it, for what is no address of a RabbitMQ."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        sound = parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.port != 0
+    except ValueError:  # the port is no number, or none that there is
+        sound = False
+    if not sound:
+        raise UsageError(
+            "amqp_url is no address of a RabbitMQ; write amqps://user@host/ or "
+            "amqps://user@host:5671/vhost, with a port from 1 to 65535"
+        )
+
+
 def with_password(url: str, password: str, user: str = "guest") -> SecretStr:
     """The URL with that password in it; `user` where it names none."""
     parts = urlsplit(url)

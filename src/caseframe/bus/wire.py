@@ -18,6 +18,7 @@ from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 
 from caseframe.domain.errors import CaseframeError
+from caseframe.domain.text import storable
 
 JOB_MANAGER = "JobManager"
 """The queue that all results go to."""
@@ -30,6 +31,7 @@ REASON = "x-reason"
 ANSWERED = "x-answered"
 """Header of a dead letter of ours whose task was answered too: its notice says nothing new."""
 MAX_BYTES = 64_000_000
+_MOST = 2**31 - 1  # what a column of the catalog holds
 _HEX = re.compile(r"[0-9a-f]+")
 T = TypeVar("T")
 
@@ -179,7 +181,7 @@ def read_task(body: bytes) -> Task:
         stage=_optional(keys, "stage", str),
         version=_optional(keys, "stageVersion", str),
         sha256=_hex(keys, "sha256", 64),
-        attempt=_optional(keys, "attempt", int) or 1,
+        attempt=_count(keys, "attempt") or 1,
         given=_optional(keys, "given", dict) or {},
     )
 
@@ -199,7 +201,7 @@ def read_result(body: bytes) -> Result:
         stage=_optional(keys, "stage", str),
         version=_optional(keys, "stageVersion", str),
         sha256=_hex(keys, "sha256", 64),
-        attempt=_optional(keys, "attempt", int) or 1,
+        attempt=_count(keys, "attempt") or 1,
         verdict=_verdict(_optional(keys, "outcome", dict)),
     )
 
@@ -224,11 +226,11 @@ def _verdict(keys: Mapping[str, Any] | None) -> Verdict | None:
     return Verdict(
         state=_text(keys, "state"),
         found=bool(keys.get("found")),
-        reason=_optional(keys, "reason", str),
+        reason=_said(keys, "reason"),
         model=_optional(keys, "model", str),
         model_digest=_optional(keys, "modelDigest", str),
-        seconds=float(_optional(keys, "seconds", (int, float)) or 0.0),
-        attempts=_optional(keys, "attempts", int) or 1,
+        seconds=_seconds(keys),
+        attempts=_count(keys, "attempts") or 1,
         problems=tuple(str(problem) for problem in problems),
     )
 
@@ -283,10 +285,7 @@ def _path(keys: Mapping[str, Any]) -> bytes:
             return base64.b64decode(exact, validate=True)
         except ValueError as error:
             raise BadMessage("pathBytes is no base64") from error
-    try:
-        return _text(keys, "filepath").removeprefix("/").encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadMessage("filepath is no valid text") from error
+    return _text(keys, "filepath").removeprefix("/").encode("utf-8")
 
 
 def _dump(keys: Mapping[str, Any]) -> bytes:
@@ -311,7 +310,7 @@ def _text(keys: Mapping[str, Any], name: str) -> str:
     value = keys.get(name)
     if not isinstance(value, str) or not value:
         raise BadMessage(f"the message has no {name}")
-    return value
+    return _sound(name, value)
 
 
 def _optional(
@@ -322,7 +321,38 @@ def _optional(
         return None
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadMessage(f"{name} of the message is of the wrong kind")
+    if isinstance(value, str):
+        _sound(name, value)
     return value
+
+
+def _sound(name: str, text: str) -> str:
+    """The text. Raises BadMessage where no database takes it: names are never put right."""
+    if storable(text) != text:
+        raise BadMessage(f"{name} of the message is no valid text")
+    return text
+
+
+def _said(keys: Mapping[str, Any], name: str) -> str | None:
+    """Words for people, put right where they are no valid text: the answer counts all the same."""
+    value = keys.get(name)
+    if isinstance(value, str):
+        return storable(value)
+    return _optional(keys, name, str)
+
+
+def _count(keys: Mapping[str, Any], name: str) -> int | None:
+    value = _optional(keys, name, int)
+    if value is not None and not 0 <= value <= _MOST:
+        raise BadMessage(f"{name} of the message is out of range")
+    return value
+
+
+def _seconds(keys: Mapping[str, Any]) -> float:
+    value = _optional(keys, "seconds", (int, float)) or 0
+    if not 0 <= value <= _MOST:  # as is no NaN
+        raise BadMessage("seconds of the message is out of range")
+    return float(value)
 
 
 def _hex(keys: Mapping[str, Any], name: str, length: int) -> str | None:

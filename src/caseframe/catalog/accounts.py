@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from caseframe.catalog.account_tables import identities, users
-from caseframe.catalog.database import upsert
+from caseframe.catalog.inserting import upsert
 from caseframe.catalog.tables import jobs, now
 from caseframe.domain.access import EmailTaken, NotThere, Role
 from caseframe.domain.people import User, UserFilter, UserPage

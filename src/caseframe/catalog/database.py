@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from enum import Enum
 from functools import cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import (
-    ArgumentError,
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    StatementError,
-)
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from caseframe.catalog import triggers  # noqa: F401 - they come with the tables
 from caseframe.catalog.account_tables import metadata  # all tables, not only those of pictures
 from caseframe.catalog.patience import STEP_SECONDS, Patience, never
-from caseframe.domain.errors import CaseError, CatalogAway, CatalogBusy, CatalogFull
+from caseframe.domain.errors import (
+    CaseError,
+    CatalogAway,
+    CatalogBusy,
+    CatalogFull,
+    CatalogRefused,
+)
 from caseframe.domain.text import one_line
 
 T = TypeVar("T")
 _WITH_GALLERIES = "0003"
+_TOO_MUCH = "54"  # PostgreSQL's class of errors for what is over a limit of the program
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -42,6 +41,8 @@ class Catalog:
         self._engine = engine
         self._shown = shown
         self._reading = engine.execution_options(reading=True)
+        if self.dialect == "postgresql":  # which else shows each statement a state of its own
+            self._reading = self._reading.execution_options(isolation_level="REPEATABLE READ")
         self._patience = patience
         # SQLite has one writer at a time. Those of this process stand in line before they take a
         # connection: readers find one free however many wait.
@@ -83,7 +84,7 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading; rows may be streamed from it."""
+        """A connection for reading one state of the catalog; rows may be streamed from it."""
         with self._translated(), self._reading.connect() as connection:
             yield connection
 
@@ -149,6 +150,8 @@ class Catalog:
                 f"the catalog {self._shown} cannot be written: {said}; check the folder's "
                 "permissions or give another with --case"
             )
+        if str(getattr(error.orig, "sqlstate", "")).startswith(_TOO_MUCH):
+            return CatalogRefused(f"the database cannot hold it: {said}")
         gone = f"the catalog {self._shown} does not answer: {said}"
         return CaseError(gone) if self.dialect == "sqlite" else CatalogAway(gone)
 
@@ -166,11 +169,10 @@ def open_sqlite(
 ) -> Catalog:
     """The catalog in `file`, made or migrated where needed. Raises CaseError, Stopped."""
     url = f"sqlite:///{file}"
-    patience = Patience(busy_seconds, stop)
     engine = create_engine(url, connect_args={"timeout": min(STEP_SECONDS, busy_seconds)})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return _migrated(Catalog(engine, str(file), patience))
+    return _migrated(Catalog(engine, str(file), Patience(busy_seconds, stop)))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -239,9 +241,9 @@ def _migrate(catalog: Catalog) -> None:
     with catalog.begin() as connection:
         if catalog.dialect == "postgresql":  # two programs that start together migrate once
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('caseframe.migrate'))"))
-        if _revision(connection) is None:
+        if (current := _revision(connection)) is None:
             _create(connection, head)
-        else:
+        elif current != head:
             upgrade(connection)
             _fill(connection, current)
 
@@ -287,113 +289,3 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def upsert(
-    connection: Connection,
-    table: Table,
-    rows: list[dict[str, Any]],
-    *,
-    update: Iterable[str] | None = None,
-) -> None:
-    """Insert rows that all have the same keys, once each.
-
-    On a conflict with the natural key, update the columns of `update`; leave the row for None.
-    """
-    if not rows:
-        return
-    if connection.dialect.name == "postgresql":
-        # One statement may not meet the same row twice: the last one counts, as in a row.
-        identity = _identity(table)
-        rows = list({tuple(row[name] for name in identity): row for row in rows}.values())
-    _insert(connection, table, rows, _conflict(table, update))
-
-
-def insert_rows(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows that all have the same keys and cannot be there yet."""
-    if rows:
-        _insert(connection, table, rows, "")
-
-
-def _insert(
-    connection: Connection, table: Table, rows: list[dict[str, Any]], conflict: str
-) -> None:
-    execute = _execute_arrays if connection.dialect.name == "postgresql" else _execute_rows
-    execute(connection, table, rows, conflict)
-
-
-def _execute_rows(
-    connection: Connection, table: Table, rows: list[dict[str, Any]], conflict: str
-) -> None:
-    """One statement for each row, in SQL of our own.
-
-    What SQLAlchemy does to each value on its way takes as long as SQLite takes to write it.
-    """
-    names = list(rows[0])
-    kinds = [_kind("sqlite", table, name) for name in names]
-    columns = ", ".join(f'"{name}"' for name in names)
-    marks = ", ".join("?" * len(names))
-    changed = [(name, kind.process) for name, kind in zip(names, kinds, strict=True)]
-    with _refusing(rows):
-        values = [
-            tuple([row[name] if change is None else change(row[name]) for name, change in changed])
-            for row in rows
-        ]
-    statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {conflict}"  # noqa: S608
-    connection.exec_driver_sql(statement, values)
-
-
-def _conflict(table: Table, update: Iterable[str] | None) -> str:
-    identity = ", ".join(_identity(table))
-    if update is None:
-        return f"ON CONFLICT ({identity}) DO NOTHING"
-    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in update)
-    return f"ON CONFLICT ({identity}) DO UPDATE SET {changes}"
-
-
-def _execute_arrays(
-    connection: Connection, table: Table, rows: list[dict[str, Any]], conflict: str
-) -> None:
-    """All rows in one statement, a column an array: triggers then run once, not once a row."""
-    names = list(rows[0])
-    kinds = [_kind("postgresql", table, name) for name in names]
-    columns = ", ".join(f'"{name}"' for name in names)
-    arrays = ", ".join(f"%s::{kind.name}[]" for kind in kinds)
-    values = []
-    for name, kind in zip(names, kinds, strict=True):
-        process = kind.process or (lambda value: value)
-        with _refusing(rows):
-            plain = [process(row[name]) for row in rows]
-        values.append([value.value if isinstance(value, Enum) else value for value in plain])
-    statement = f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) {conflict}"  # noqa: S608
-    connection.exec_driver_sql(statement, tuple(values))
-
-
-@contextmanager
-def _refusing(rows: list[dict[str, Any]]) -> Iterator[None]:
-    """Raise StatementError, as SQLAlchemy does, for a value that a column's type does not take."""
-    try:
-        yield
-    except (ValueError, TypeError, AttributeError) as error:
-        raise StatementError(str(error), None, rows, error) from error
-
-
-class _Kind(NamedTuple):
-    """The type of a column in one database, and what makes a value ready for it, where needed."""
-
-    name: str
-    process: Callable[[Any], Any] | None
-
-
-@cache
-def _kind(dialect: str, table: Table, name: str) -> _Kind:
-    # Only one of the two is needed, and PostgreSQL's takes a while to load.
-    database = import_module(f"sqlalchemy.dialects.{dialect}").dialect()
-    column = table.c[name]
-    process = column.type.dialect_impl(database).bind_processor(database)
-    return _Kind(column.type.compile(database), process)
-
-
-def _identity(table: Table) -> list[str]:
-    natural = {"files": ["job_id", "path"], "images": ["sha256"], "users": ["email_key"]}
-    return natural.get(table.name) or [column.name for column in table.primary_key]

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from caseframe.catalog.gallery import Tile
-from caseframe.catalog.results import unpack_descriptor
-from caseframe.catalog.tables import faces, images, results, texts
+from caseframe.catalog.results import payloads, unpack_descriptor
+from caseframe.catalog.tables import faces, images, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,10 @@ def _columns(connection: Connection, numbers: list[int]) -> dict[int, dict[str, 
 
 
 def _metadata(connection: Connection, numbers: list[int]) -> dict[int, dict[str, Any]]:
-    """Of the newest version that came to a result."""
-    c = results.c
-    query = select(c.image_id, c.payload).where(c.image_id.in_(numbers), c.stage == "exif")
-    rows = connection.execute(query.order_by(c.version))
-    return {number: json.loads(payload).get("metadata", {}) for number, payload in rows}
+    return {
+        number: json.loads(said["exif"] or "{}").get("metadata", {})
+        for number, said in payloads(connection, numbers, ("exif",)).items()
+    }
 
 
 def _faces(connection: Connection, numbers: list[int]) -> dict[int, list[DescribedFace]]:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from caseframe.catalog import triggers
-from caseframe.catalog.tables import files, images, tasks
+from caseframe.catalog.tables import files, images, path_digests, stands_at, tasks
+from caseframe.domain.evidence import PICTURE_STATES, FileState
 from caseframe.domain.work import TaskState
 
 # Where a stage was unavailable, a task says so, and comes up again when the stage is there.
@@ -25,17 +37,18 @@ class KnownFile(NamedTuple):
     state: str
     sha256: bytes | None
     missing: bool
+    mime: str | None = None
 
 
-_COLUMNS = "id, path, size, modified_ns, state, sha256, missing"
+_COLUMNS = "id, path, size, modified_ns, state, sha256, missing, mime"
 
 
 def files_at(connection: Connection, job: str, paths: Sequence[bytes]) -> dict[bytes, KnownFile]:
     """The occurrences of a job at these paths."""
     # Said in SQL of our own: to spell out hundreds of paths takes longer than to find them.
     if connection.dialect.name == "postgresql":
-        query = f"SELECT {_COLUMNS} FROM files WHERE job_id = %s AND path = ANY(%s)"  # noqa: S608
-        rows = connection.exec_driver_sql(query, (job, list(paths)))
+        query = f"SELECT {_COLUMNS} FROM files WHERE job_id = %s AND sha256(path) = ANY(%s)"  # noqa: S608
+        rows = connection.exec_driver_sql(query, (job, path_digests(paths)))
     else:
         marks = ",".join("?" * len(paths))
         query = f"SELECT {_COLUMNS} FROM files WHERE job_id = ? AND path IN ({marks})"  # noqa: S608
@@ -48,7 +61,7 @@ def files_page(
 ) -> list[KnownFile]:
     """Occurrences of a job in the order they were found, from the one behind the id `after`."""
     c = files.c
-    query = select(c.id, c.path, c.size, c.modified_ns, c.state, c.sha256, c.missing)
+    query = select(c.id, c.path, c.size, c.modified_ns, c.state, c.sha256, c.missing, c.mime)
     page = query.where(c.job_id == job, c.id > after).order_by(c.id).limit(limit)
     return [KnownFile(*row) for row in connection.execute(page).all()]
 
@@ -66,11 +79,25 @@ def mark_missing(connection: Connection, ids: Collection[int], *, missing: bool)
         connection.execute(update(files).where(files.c.id.in_(ids)).values(missing=missing))
 
 
+def forget(connection: Connection, ids: Collection[int]) -> None:
+    """Remove the rows of these names, and their problems; they must hold no content."""
+    triggers.lock(connection)
+    if ids:
+        connection.execute(delete(files).where(files.c.id.in_(ids), files.c.sha256.is_(None)))
+
+
 def settled_by_size(
-    connection: Connection, sizes: Collection[int], versions: Mapping[str, str], *, most: int
+    connection: Connection,
+    sizes: Collection[int],
+    versions: Mapping[str, str],
+    *,
+    most: int,
+    states: Collection[FileState] = PICTURE_STATES,
+    run: tuple[str, datetime | None] | None = None,
 ) -> dict[int, frozenset[bytes]]:
     """Digests of images of these sizes whose tasks of all these stages are done, by size.
 
+    Only images in these `states`, and whatever `run` has met: a job, since that time.
     At most `most` in all, so that a collection of files that all have one size costs no more.
     """
     wanted = [(stage, version) for stage, version in versions.items()]
@@ -83,7 +110,12 @@ def settled_by_size(
         )
         .scalar_subquery()
     )
-    query = select(images.c.size, images.c.sha256).where(images.c.size.in_(sizes))
+    trusted: ColumnElement[bool] = images.c.state.in_(states)
+    if run is not None:
+        job, since = run
+        here = and_(files.c.image_id == images.c.id, files.c.job_id == job)
+        trusted = or_(trusted, exists().where(here, files.c.examined_at >= since))
+    query = select(images.c.size, images.c.sha256).where(images.c.size.in_(sizes), trusted)
     if wanted:
         query = query.where(done == len(wanted))
     found: dict[int, set[bytes]] = {}
@@ -118,7 +150,9 @@ def open_tasks_at(
         .join(images, images.c.id == files.c.image_id)
         .join(tasks, tasks.c.image_id == images.c.id)
         .where(
-            files.c.job_id == job, files.c.path.in_(list(paths)), tasks.c.state != TaskState.DONE
+            files.c.job_id == job,
+            stands_at(connection, paths),
+            tasks.c.state != TaskState.DONE,
         )
     )  # fmt: skip
     found: dict[bytes, OpenTasks] = {}

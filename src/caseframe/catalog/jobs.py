@@ -82,9 +82,12 @@ def of_id(number: str) -> ColumnElement[bool]:
     return jobs.c.id == number
 
 
-def find_job(connection: Connection, source: bytes) -> Job | None:
-    """The newest job over that source folder, or None."""
-    query = select(jobs).where(jobs.c.source == source).order_by(jobs.c.created_at.desc())
+def find_job(connection: Connection, source: bytes | None) -> Job | None:
+    """The job that was started last, else the newest, or None; over that folder if one is given."""
+    order = (jobs.c.started_at.is_(None), jobs.c.started_at.desc(), jobs.c.created_at.desc())
+    query = select(jobs).order_by(*order)
+    if source is not None:
+        query = query.where(jobs.c.source == source)
     row = connection.execute(query).mappings().first()
     return job_of(row) if row else None
 
@@ -92,7 +95,7 @@ def find_job(connection: Connection, source: bytes) -> Job | None:
 def find_or_create_job(
     connection: Connection, name: str, source: bytes, stages: tuple[str, ...]
 ) -> Job:
-    """The newest job over that source, made if there is none; two callers get the same one."""
+    """`find_job`, and one is made if there is none; two callers get the same one."""
     if connection.dialect.name == "postgresql":  # SQLite lets in one writer at a time anyway
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("caseframe.jobs"))))
     return find_job(connection, source) or create_job(connection, name, source, stages)

@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, func, literal, select, union_all
 
-from caseframe.catalog.tables import files, images, problems, tasks, texts, thumbnails
+from caseframe.catalog.tables import files, images, problems, stands_at, tasks, texts, thumbnails
 from caseframe.domain.evidence import PROBLEM_STATES, SCAN
 from caseframe.domain.work import TaskState
 
 
 def find_by_path(connection: Connection, job: str, path: bytes) -> int | None:
     """Id of the file of a job at exactly this path, or None."""
-    query = select(files.c.id).where(files.c.job_id == job, files.c.path == path)
+    query = select(files.c.id).where(files.c.job_id == job, stands_at(connection, [path]))
     return connection.scalar(query)
 
 
-def find_by_digest(connection: Connection, digest: bytes) -> list[int]:
-    """Ids of all files with this content; the digest is a SHA-256, SHA-1 or MD5 by its length."""
+def find_by_digest(connection: Connection, job: str, digest: bytes) -> list[int]:
+    """Ids of a job's files with this content; the digest is SHA-256, SHA-1 or MD5 by its length."""
     column = {32: files.c.sha256, 20: files.c.sha1, 16: files.c.md5}[len(digest)]
-    return list(connection.scalars(select(files.c.id).where(column == digest).order_by(files.c.id)))
+    query = select(files.c.id).where(files.c.job_id == job, column == digest)
+    return list(connection.scalars(query.order_by(files.c.id)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, literal_co
 
 from caseframe.catalog.gallery_tables import IMAGE_BITS, documents, tiles
 from caseframe.catalog.matching import ids_of, listed, prepare
-from caseframe.catalog.search.candidates import Both
+from caseframe.catalog.search.candidates import Both, Candidates, whole
 from caseframe.catalog.search.plan import Plan
 from caseframe.catalog.search.spans import BLOCK_BITS, numbers
 
@@ -102,8 +102,7 @@ def count_fitting(
     """
     candidates = plan.candidates
     if candidates is not None and plan.exact:
-        ids = listed(connection, candidates, *ids_of(gallery), most=most + 1).subquery()
-        number = connection.scalar(select(func.count()).select_from(ids)) or 0
+        number = _listed(connection, gallery, candidates, most + 1)
         return number, number <= most
     asked = Asked((), ("1",), plan)
     found = Part()
@@ -112,6 +111,19 @@ def count_fitting(
         if _number(found) > most or looked_at > enough:
             break
     return _number(found), found.next is None
+
+
+def _listed(connection: Connection, gallery: int, candidates: Candidates, most: int) -> int:
+    """How many tiles the word index gives, at most `most`."""
+    # SQLite joins the lists of all words that begin so before it gives the first of what they lead
+    # to; where the word itself is frequent enough, its list is read only as far as is needed.
+    number = 0
+    for words in dict.fromkeys((whole(candidates), candidates)):
+        ids = listed(connection, words, *ids_of(gallery), most=most).subquery()
+        number = connection.scalar(select(func.count()).select_from(ids)) or 0
+        if number >= most:
+            break
+    return number
 
 
 def _number(found: Part) -> int:

@@ -8,22 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from caseframe.catalog import triggers
-from caseframe.catalog.database import insert_rows, upsert
+from caseframe.catalog.inserting import insert_rows, upsert
 from caseframe.catalog.results import Row, fact_columns, record_stages
 from caseframe.catalog.tables import (
     files,
     images,
     now,
     problems,
+    stands_at,
+    tasks,
     thumbnails,
 )
 from caseframe.catalog.tiling import refresh
-from caseframe.domain.evidence import PICTURE_STATES, SCAN, Digests, path_text
+from caseframe.domain.evidence import (
+    MOST_PIXELS_A_SIDE,
+    PICTURE_STATES,
+    SCAN,
+    Digests,
+    FileState,
+    PictureInfo,
+    content_changed,
+    path_text,
+)
 from caseframe.domain.text import storable
-from caseframe.domain.work import Outcome
+from caseframe.domain.work import Outcome, TaskState
 
 _IMAGE_KEYS = (
     "state", "reason", "mime", "format", "width", "height", "orientation", "colorspace",
@@ -32,6 +43,7 @@ _IMAGE_KEYS = (
 _FACT_KEYS = (
     "pdq", "pdq_quality", "captured_at", "camera_make", "camera_model", "lens", "face_count",
 )  # fmt: skip
+_DELETED = (FileState.UNREADABLE, "its content was deleted with another job; scan again")
 _FILE_KEYS = (
     "size", "modified_ns", "state", "reason", "mime", "sha256", "sha1", "md5", "image_id",
     "missing", "examined_at",
@@ -54,7 +66,7 @@ def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> Non
 def _shown_at(connection: Connection, job: str, paths: list[bytes]) -> set[int]:
     """The images that stood at these paths so far; what stands there now may be another."""
     query = select(files.c.image_id).where(
-        files.c.job_id == job, files.c.path.in_(paths), files.c.image_id.is_not(None)
+        files.c.job_id == job, stands_at(connection, paths), files.c.image_id.is_not(None)
     )
     return set(connection.scalars(query)) if paths else set()
 
@@ -77,11 +89,13 @@ def _images(connection: Connection, outcomes: list[Outcome]) -> tuple[dict[bytes
         examined = outcome.examined
         if examined is None or examined.digests is None or examined.state not in PICTURE_STATES:
             continue
-        wanted.add(examined.digests.sha256)
-        if not outcome.already_known:
-            fresh[examined.digests.sha256] = outcome
+        sha256 = examined.digests.sha256
+        wanted.add(sha256)
+        if not outcome.already_known or sha256 in outcome.order.anew:
+            fresh[sha256] = outcome
     before = _ids(connection, wanted)
     rows = [_image_row(o) for o in fresh.values()]
+    _judge_anew(connection, [row for row in rows if row["sha256"] in before])
     upsert(connection, images, rows, update=_IMAGE_KEYS)
     missing = wanted - before.keys()
     ids = before | (_ids(connection, missing) if missing else {})
@@ -96,11 +110,35 @@ def _ids(connection: Connection, digests: set[bytes]) -> dict[bytes, int]:
     return {bytes(sha256): number for sha256, number in connection.execute(query)}
 
 
+def _judge_anew(connection: Connection, rows: list[Row]) -> None:
+    """Where the verdict on an image is another than before, all that came of the old one goes.
+
+    Every occurrence gets the new one, and stages that failed are due again: they could not see
+    what can be seen now.
+    """
+    verdicts = {row["sha256"]: {key: row[key] for key in ("state", "reason")} for row in rows}
+    if not verdicts:
+        return
+    query = select(images.c.id, images.c.sha256, images.c.state, images.c.reason)
+    found = connection.execute(query.where(images.c.sha256.in_(verdicts))).all()
+    for number, sha256, state, reason in found:
+        now_said = verdicts[bytes(sha256)]
+        if now_said == {"state": state, "reason": reason}:
+            continue
+        connection.execute(update(files).where(files.c.image_id == number).values(**now_said))
+        connection.execute(
+            update(tasks)
+            .where(tasks.c.image_id == number, tasks.c.state == TaskState.FAILED)
+            .values(state=TaskState.PENDING, reason=None)
+        )
+
+
 def _image_row(outcome: Outcome) -> Row:
     examined = outcome.examined
     assert examined is not None  # noqa: S101 - chosen by _images
     assert examined.digests is not None  # noqa: S101
     info = examined.picture
+    sides = _sides(info)
     row: Row = {
         **_digest_columns(examined.digests),
         "size": examined.size,
@@ -108,8 +146,8 @@ def _image_row(outcome: Outcome) -> Row:
         "reason": examined.reason,
         "mime": examined.mime,
         "format": info.format if info else None,
-        "width": info.width if info else None,
-        "height": info.height if info else None,
+        "width": sides[0],
+        "height": sides[1],
         "orientation": info.orientation if info else None,
         "colorspace": info.colorspace if info else None,
         "bit_depth": info.bit_depth if info else None,
@@ -120,6 +158,13 @@ def _image_row(outcome: Outcome) -> Row:
     for stage in outcome.stages:
         row.update(fact_columns(stage.facts))
     return row
+
+
+def _sides(info: PictureInfo | None) -> tuple[int, int] | tuple[None, None]:
+    """(width, height), neither where one is longer than a column holds; the reason says both."""
+    if info is None or max(info.width, info.height) > MOST_PIXELS_A_SIDE:
+        return None, None
+    return info.width, info.height
 
 
 def _digest_columns(digests: Digests | None) -> Row:
@@ -160,8 +205,13 @@ def _files(
         return
     known = _states(connection, [o for o in outcomes if o.already_known])
     rows = [_file_row(job, o, ids, known) for o in outcomes]
+    lost = [row["path"] for row in rows if row["state"] == FileState.UNREADABLE]
+    earlier = _earlier(connection, job, lost)
+    rows = [_keeping(row, earlier.get(row["path"])) for row in rows]
     upsert(connection, files, rows, update=_FILE_KEYS)
-    _notes(connection, job, outcomes)
+    noted = {o.order.path: o.examined.notes for o in outcomes if o.examined and o.examined.notes}
+    if noted or any(o.order.file_id is not None for o in outcomes):
+        _notes(connection, job, [row["path"] for row in rows], noted)
 
 
 def _states(connection: Connection, outcomes: list[Outcome]) -> dict[bytes, tuple[str, str | None]]:
@@ -182,7 +232,9 @@ def _file_row(
     examined = outcome.examined
     assert examined is not None  # noqa: S101 - chosen by record
     sha256 = examined.digests.sha256 if examined.digests else None
-    state, reason = known.get(sha256 or b"", (examined.state, examined.reason))
+    # Another job may have taken with it what was known; what is unreadable is tried again.
+    otherwise = _DELETED if outcome.already_known else (examined.state, examined.reason)
+    state, reason = known.get(sha256 or b"", otherwise)
     return {
         "job_id": job,
         "path": outcome.order.path,
@@ -199,13 +251,40 @@ def _file_row(
     }
 
 
-def _notes(connection: Connection, job: str, outcomes: list[Outcome]) -> None:
-    noted = {o.order.path: o.examined.notes for o in outcomes if o.examined and o.examined.notes}
-    again = any(o.order.file_id is not None for o in outcomes)
-    if not noted and not again:
-        return
-    paths = [o.order.path for o in outcomes]
-    query = select(files.c.path, files.c.id).where(files.c.job_id == job, files.c.path.in_(paths))
+def _earlier(connection: Connection, job: str, paths: Sequence[bytes]) -> dict[bytes, Row]:
+    """The digests that the catalog holds of these paths, as columns by path."""
+    if not paths:
+        return {}
+    c = files.c
+    query = select(c.path, c.sha256, c.sha1, c.md5).where(
+        c.job_id == job, stands_at(connection, paths), c.sha256.is_not(None)
+    )
+    return {
+        bytes(path): _digest_columns(Digests(bytes(sha256), bytes(sha1), bytes(md5)))
+        for path, sha256, sha1, md5 in connection.execute(query)
+    }
+
+
+def _keeping(row: Row, earlier: Row | None) -> Row:
+    """The row of a name that cannot be read now keeps its digests of when it could.
+
+    Else nobody would see that another content stands there when it can be read again.
+    """
+    if row["state"] != FileState.UNREADABLE or row["sha256"] is not None or earlier is None:
+        return row
+    return {**row, **earlier, "reason": f"{row['reason']}; its digests are of an earlier scan"}
+
+
+def _notes(
+    connection: Connection,
+    job: str,
+    paths: Sequence[bytes],
+    noted: Mapping[bytes, Sequence[str]],
+) -> None:
+    """Put these notes in the place of those that the files at `paths` had."""
+    query = select(files.c.path, files.c.id).where(
+        files.c.job_id == job, stands_at(connection, paths)
+    )
     ids = {bytes(path): number for path, number in connection.execute(query)}
     connection.execute(
         delete(problems).where(problems.c.file_id.in_(ids.values()), problems.c.stage == SCAN)
@@ -238,6 +317,16 @@ def record_skipped(connection: Connection, job: str, rows: Sequence[Row]) -> Non
         for row in rows
     ]
     triggers.lock(connection)
-    before = _shown_at(connection, job, [row["path"] for row in rows])
-    upsert(connection, files, complete, update=_FILE_KEYS)
+    paths = [row["path"] for row in rows]
+    before = _shown_at(connection, job, paths)
+    earlier = _earlier(connection, job, paths)
+    kept = [_keeping(row, earlier.get(row["path"])) for row in complete]
+    upsert(connection, files, kept, update=_FILE_KEYS)
+    changed = {
+        row["path"]: [content_changed(earlier[row["path"]]["sha256"])]
+        for row in kept
+        if row["sha256"] is None and row["path"] in earlier
+    }
+    if earlier:
+        _notes(connection, job, list(earlier), changed)
     refresh(connection, before)

@@ -6,13 +6,14 @@ Others rely on these keys; docs/export.md describes them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from caseframe.catalog.results import unpack_descriptor
+from caseframe.catalog.results import payloads, unpack_descriptor
 from caseframe.catalog.tables import faces, files, images, places, problems, results, tasks
 from caseframe.domain.evidence import PROBLEM_STATES, SCAN, path_base64
 from caseframe.domain.work import TaskState
@@ -76,11 +77,8 @@ class _Parts:
         self._read_problems(connection, images_, files_)
 
     def _read_results(self, connection: Connection, numbers: list[int]) -> None:
-        payloads = select(results.c.image_id, results.c.payload).where(
-            results.c.image_id.in_(numbers), results.c.stage == "exif"
-        )
-        for number, payload in connection.execute(payloads.order_by(results.c.version)):
-            self.metadata[number] = json.loads(payload).get("metadata", {})
+        for number, said in payloads(connection, numbers, ("exif",)).items():
+            self.metadata[number] = json.loads(said["exif"] or "{}").get("metadata", {})
         query = select(faces).where(faces.c.image_id.in_(numbers)).order_by(faces.c.id)
         for row in connection.execute(query).mappings():
             self.faces.setdefault(row["image_id"], []).append(_face(row))
@@ -109,12 +107,18 @@ class _Parts:
                 found[stage] = _answer(json.loads(payload))
 
     def _read_tasks(self, connection: Connection, numbers: list[int]) -> None:
-        query = select(tasks.c.image_id, tasks.c.stage, tasks.c.state, tasks.c.reason)
-        rows = connection.execute(
-            query.where(tasks.c.image_id.in_(numbers)).order_by(tasks.c.stage, tasks.c.version)
-        )
-        for number, stage, state, reason in rows:
-            self.tasks.setdefault(number, {})[stage] = (state, reason)
+        """Of each stage the version that finished last, or a later one that is still due."""
+        c = tasks.c
+        query = select(c.image_id, c.stage, c.version, c.finished_at, c.state, c.reason)
+        query = query.where(c.image_id.in_(numbers))
+        newest: dict[tuple[int, str], str] = {}
+        for number, stage, version, finished, *said in connection.execute(
+            query.order_by(c.finished_at.is_(None), c.finished_at, c.version)
+        ):
+            before = newest.get((number, stage), "")
+            if finished is not None or _numbers(version) > _numbers(before):
+                newest[number, stage] = version
+                self.tasks.setdefault(number, {})[stage] = (said[0], said[1])
 
     def _read_problems(self, connection: Connection, images_: list[int], files_: list[int]) -> None:
         c = problems.c
@@ -123,6 +127,12 @@ class _Parts:
             for image, file, stage, reason in connection.execute(query.where(condition)):
                 key = ("image", image) if image is not None else ("file", file)
                 self.problems.setdefault(key, []).append({"stage": stage, "reason": reason})
+
+
+def _numbers(version: str) -> list[tuple[int, str]]:
+    """A version to compare: its numbers as numbers, so that 10 comes after 9."""
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", version)
+    return [(int(number or -1), word) for number, word in parts]
 
 
 def _answer(payload: Any) -> Any:
@@ -167,10 +177,7 @@ def _record(row: Any, parts: _Parts) -> Record:
     record["metadata"] = parts.metadata.get(number, {})
     record["faces"] = parts.faces.get(number, [])
     done = parts.tasks.get(number, {})
-    record["stages"] = {
-        stage: "pending" if state == TaskState.RUNNING else state
-        for stage, (state, _) in done.items()
-    }
+    record["stages"] = {stage: state for stage, (state, _) in done.items()}
     record["results"] = parts.answers.get(number, {})
     record["problems"] = _problems(row, parts, done)
     if row["missing"]:

@@ -1,16 +1,16 @@
-"""Writing what stages said of images: task, result, facts; what an earlier run said is replaced."""
+"""What stages said of images: task, result, facts; what an earlier run said is replaced."""
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 
-from caseframe.catalog.database import insert_rows, upsert
+from caseframe.catalog.inserting import insert_rows, upsert
 from caseframe.catalog.tables import faces, images, now, places, problems, results, tasks, texts
 from caseframe.domain.facts import Face, Facts
 from caseframe.domain.text import storable
@@ -66,23 +66,38 @@ def _existing(connection: Connection, pairs: list[_Pair]) -> set[tuple[int, str]
 
 
 def _forget(connection: Connection, pairs: list[_Pair]) -> None:
-    """Remove what an earlier run of the same stages said of these images."""
+    """Remove what an earlier run of the same stages, of any version, said of these images."""
     by_stage = sorted(pairs, key=lambda pair: pair[1].stage)
     for stage, group in groupby(by_stage, key=lambda pair: pair[1].stage):
         numbers = [image for image, _ in group]
-        for table in (faces, places, texts, problems):
+        for table in (faces, places, texts, problems, results):
             connection.execute(
                 delete(table).where(table.c.image_id.in_(numbers), table.c.stage == stage)
             )
-    for image, stage in pairs:
-        if stage.payload is None:
-            connection.execute(
-                delete(results).where(
-                    results.c.image_id == image,
-                    results.c.stage == stage.stage,
-                    results.c.version == stage.version,
-                )
-            )
+
+
+def payloads(
+    connection: Connection, numbers: Sequence[int], stages: Collection[str]
+) -> dict[int, dict[str, str | None]]:
+    """What stages said of images, by image and stage: JSON, or None where nothing was found.
+
+    Of several versions it is what the one said that finished last.
+    """
+    found: dict[int, dict[str, str | None]] = {}
+    if not stages:
+        return found
+    t, r = tasks.c, results.c
+    same = and_(r.image_id == t.image_id, r.stage == t.stage, r.version == t.version)
+    none = and_(t.state == TaskState.DONE, t.found.is_(False))
+    query = (
+        select(t.image_id, t.stage, r.payload)
+        .outerjoin(results, same)
+        .where(t.image_id.in_(numbers), t.stage.in_(stages), or_(r.payload.is_not(None), none))
+        .order_by(t.finished_at, t.version)
+    )
+    for number, stage, payload in connection.execute(query):
+        found.setdefault(number, {})[stage] = payload
+    return found
 
 
 def _task_row(image: int, outcome: StageOutcome) -> Row:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, delete, or_, select, true
 
 from caseframe.catalog.account_tables import shares, users
-from caseframe.catalog.database import upsert
+from caseframe.catalog.inserting import upsert
 from caseframe.catalog.tables import jobs, now
 from caseframe.domain.access import JobAccess, Principal, Role
 from caseframe.domain.people import Share
@@ -57,6 +57,11 @@ def unshare_job(connection: Connection, job_id: str, user_id: str) -> bool:
         delete(shares).where(shares.c.job_id == job_id, shares.c.user_id == user_id)
     )
     return gone.rowcount == 1
+
+
+def unshare_all(connection: Connection, job_id: str) -> None:
+    """Shut everybody out of a job but its owner and administrators."""
+    connection.execute(delete(shares).where(shares.c.job_id == job_id))
 
 
 def shares_of(connection: Connection, job_id: str) -> list[Share]:

@@ -7,13 +7,16 @@ compare and page over them alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Dialect,
     Float,
@@ -28,6 +31,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     event,
+    func,
     text,
 )
 
@@ -156,6 +160,34 @@ files = Table(
         "ix_files_problem", "job_id", "id", where="state NOT IN ('picture', 'not-a-picture')"
     ),
 )
+
+
+FILES_KEY = "job_id, sha256(path)"
+"""The natural key of `files` in PostgreSQL, as its index has it."""
+
+
+def _find_paths_by_digest(target: Table, connection: Connection, **_options: object) -> None:
+    # An entry of an index of PostgreSQL holds 2.7 kB; a path may have 4 kB and more.
+    if connection.dialect.name == "postgresql":
+        name = f"uq_{target.name}_job_id_path"
+        connection.execute(text(f"ALTER TABLE {target.name} DROP CONSTRAINT {name}"))
+        connection.execute(text(f"CREATE UNIQUE INDEX {name} ON {target.name} ({FILES_KEY})"))
+
+
+event.listen(files, "after_create", _find_paths_by_digest)
+
+
+def path_digests(paths: Sequence[bytes]) -> list[bytes]:
+    """What stands for these paths in PostgreSQL's index of them."""
+    return [sha256(path).digest() for path in paths]
+
+
+def stands_at(connection: Connection, paths: Sequence[bytes]) -> ColumnElement[bool]:
+    """Whether a row of `files` has one of these paths, by the index that the database has."""
+    if connection.dialect.name != "postgresql":
+        return files.c.path.in_(paths)
+    return func.sha256(files.c.path).in_(path_digests(paths))
+
 
 tasks = Table(
     "tasks",

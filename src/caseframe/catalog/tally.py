@@ -18,6 +18,7 @@ from caseframe.catalog.gallery import gallery_of
 from caseframe.catalog.gallery_tables import galleries, tallies, tiles
 from caseframe.catalog.jobs import Job, job_of
 from caseframe.catalog.tables import UtcTime, jobs, thumbnails
+from caseframe.catalog.triggers import CHANGES
 from caseframe.domain.evidence import PICTURE_STATES, PROBLEM_STATES, FileState
 from caseframe.domain.work import JobState, TaskState
 
@@ -78,6 +79,19 @@ class JobProgress:
             or self.problems
             or any(stage.failed for stage in self.stages)
         )
+
+
+def gallery_state(connection: Connection, job_id: str) -> tuple[int, int]:
+    """(how often the gallery changed, its pictures): other ones whenever it shows other things.
+
+    Raises NotFound.
+    """
+    c = tallies.c
+    query = select(c.topic, func.sum(c.count)).where(
+        c.gallery == gallery_of(connection, job_id), c.topic.in_((CHANGES, "tile"))
+    )
+    found = {topic: int(count) for topic, count in connection.execute(query.group_by(c.topic))}
+    return found.get(CHANGES, 0), found.get("tile", 0)
 
 
 _Row = tuple[str, str, str, str, int, int]
@@ -166,6 +180,7 @@ class CardState(StrEnum):
     """What the icon of a job says."""
 
     EMPTY = "empty"
+    NO_PICTURES = "no pictures"
     QUEUED = "queued"
     RUNNING = "running"
     STOPPED = "stopped"
@@ -261,9 +276,9 @@ def _card(
 
 def _state(job: Job, found: JobProgress) -> CardState:
     if job.state is JobState.FINISHED:
-        if not found.pictures:
-            return CardState.EMPTY
-        return CardState.PROBLEMS if found.has_problems else CardState.COMPLETE
+        if found.has_problems:
+            return CardState.PROBLEMS
+        return CardState.COMPLETE if found.pictures else CardState.NO_PICTURES
     if job.state is JobState.CREATED:
         return CardState.EMPTY
     return CardState(job.state.value)

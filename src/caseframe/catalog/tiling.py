@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 
 from caseframe.catalog import triggers
-from caseframe.catalog.database import upsert
 from caseframe.catalog.gallery_tables import IMAGE_BITS, documents, galleries, tiles
+from caseframe.catalog.inserting import upsert
 from caseframe.catalog.search.document import document
 from caseframe.catalog.search.spans import block_mark, size_mark
 from caseframe.catalog.tables import files, images, places, problems, tasks, texts
@@ -85,6 +85,7 @@ def _refresh(connection: Connection, ids: list[int]) -> None:
     _remove_others(connection, ids, {row["id"] for row in tile_rows})
     upsert(connection, tiles, tile_rows, update=_TILE_COLUMNS)
     upsert(connection, documents, document_rows, update=("text",))
+    triggers.count_changes(connection, {tile["gallery"] for tile in tile_rows})
 
 
 _IMAGE_COLUMNS = (

@@ -7,7 +7,7 @@ them again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection, MetaData, event, inspect
 
@@ -50,6 +50,8 @@ UNION ALL SELECT t.gallery, 'task', {_TASK}, 1, 0 {_OWN} JOIN tasks r ON r.image
 UNION ALL SELECT t.gallery, 'problem', r.stage, '', '', 1, 0 {_OWN}
   JOIN problems r ON r.image_id = t.image_id
 """
+CHANGES = "change"
+"""The topic of the tally of how often a gallery changed; the only one that is no trigger's."""
 _TALLIES = Sums("tallies", "gallery, topic, a, b, c", ("count", "bytes"))
 _WATCHED = tuple(
     Watch(f"{table}_tally", table, columns, (Counted(_TALLIES, rows, others),))
@@ -190,8 +192,9 @@ def drop_spread(connection: Connection) -> None:
 
 def recount(connection: Connection) -> None:
     """Count everything anew: for catalogs that are older than the triggers, and for tests."""
-    for table in ("tallies", CELLS.table):
-        connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608 - our own words
+    # How often a gallery changed follows from no rows.
+    connection.exec_driver_sql(f"DELETE FROM tallies WHERE topic <> '{CHANGES}'")  # noqa: S608
+    connection.exec_driver_sql(f"DELETE FROM {CELLS.table}")  # noqa: S608 - our own words
     for watch in (*_WATCHED, _SPREAD):
         watch.recount(connection)
 
@@ -199,6 +202,15 @@ def recount(connection: Connection) -> None:
 def count_spread(connection: Connection) -> None:
     """Count when and where pictures were taken, in a catalog that has not done so yet."""
     _SPREAD.recount(connection)
+
+
+def count_changes(connection: Connection, galleries: Collection[int]) -> None:
+    """Count that these galleries, by number, show something else; after `lock` or a change."""
+    if galleries:
+        numbers = ", ".join(str(number) for number in sorted(galleries))
+        query = f"SELECT number, '{CHANGES}', '', '', '', 1, 0 FROM galleries"  # noqa: S608
+        query += f" WHERE number IN ({numbers})"
+        connection.exec_driver_sql(_TALLIES.add(query, grouped=False))
 
 
 def lock(connection: Connection) -> None:

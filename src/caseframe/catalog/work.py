@@ -24,8 +24,10 @@ from sqlalchemy import (
 )
 
 from caseframe.catalog import triggers
-from caseframe.catalog.database import upsert
-from caseframe.catalog.tables import files, images, results, tasks
+from caseframe.catalog.inserting import upsert
+from caseframe.catalog.results import payloads
+from caseframe.catalog.tables import files, images, tasks
+from caseframe.catalog.tiling import refresh
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import ImageRecord, TaskState
 
@@ -73,11 +75,13 @@ def reset_tasks(
     """Make the tasks of a stage pending again for the selected images; how many there are."""
     triggers.lock(connection)
     chosen = select(images.c.id).where(_in_job(job), *where)
-    rows = [
-        {"image_id": n, "stage": stage, "version": version, "state": TaskState.PENDING}
-        for n in connection.scalars(chosen)
-    ]
-    upsert(connection, tasks, rows, update=("state",))
+    task = {"stage": stage, "version": version, "state": TaskState.PENDING, "reason": None}
+    rows = [{"image_id": n, **task} for n in connection.scalars(chosen)]
+    of_stage = and_(_UNFINISHED, tasks.c.stage == stage, tasks.c.version == version)
+    failed = select(tasks.c.image_id).where(of_stage, tasks.c.state == TaskState.FAILED)
+    shown = set(connection.scalars(failed.where(tasks.c.image_id.in_(chosen))))
+    upsert(connection, tasks, rows, update=("state", "reason"))
+    refresh(connection, shown)
     return len(rows)
 
 
@@ -93,7 +97,7 @@ def retry_unavailable(connection: Connection, stages: Mapping[str, str]) -> None
                 tasks.c.version == version,
                 tasks.c.state == TaskState.UNAVAILABLE,
             )
-            .values(state=TaskState.PENDING)
+            .values(state=TaskState.PENDING, reason=None)
         )
 
 
@@ -103,8 +107,7 @@ _UNFINISHED = text("tasks.state <> 'done'")
 
 def _open(versions: Mapping[str, str]) -> ColumnElement[bool]:
     current = (and_(tasks.c.stage == s, tasks.c.version == v) for s, v in versions.items())
-    waiting = tasks.c.state.in_((TaskState.PENDING, TaskState.RUNNING))
-    return and_(_UNFINISHED, waiting, or_(false(), *current))
+    return and_(_UNFINISHED, tasks.c.state == TaskState.PENDING, or_(false(), *current))
 
 
 def _task_in_job(job: str) -> ColumnElement[bool]:
@@ -138,7 +141,7 @@ def due_page(
     for number, stage in connection.execute(query.where(_open(versions))):
         stages.setdefault(number, set()).add(stage)
     bases = {base for stage in versions for base in needs.get(stage, ())}
-    given = _payloads(connection, numbers, bases)
+    given = payloads(connection, numbers, bases)
     at = {row.id: row for row in connection.execute(_paths(job, numbers))}
     return [
         Due(
@@ -146,7 +149,8 @@ def due_page(
             bytes(at[number].sha256),
             bytes(at[number].path),
             tuple(stage for stage in versions if stage in stages[number]),
-            given.get(number, {}),
+            # A stage that found nothing left no result, and that is a result too: an empty one.
+            {base: said or "{}" for base, said in given.get(number, {}).items()},
             _record(at[number]),
         )
         for number in numbers
@@ -182,31 +186,6 @@ def _paths(job: str, numbers: Sequence[int]) -> Select[Any]:
         .where(images.c.id.in_(numbers), files.c.job_id == job)
         .order_by(files.c.missing.desc(), files.c.id.desc())
     )  # fmt: skip
-
-
-def _payloads(
-    connection: Connection, numbers: Sequence[int], stages: set[str]
-) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
-    if not stages:
-        return found
-    # A stage that found nothing left no result, and that is a result too: an empty one.
-    looked = select(tasks.c.image_id, tasks.c.stage).where(
-        tasks.c.image_id.in_(numbers),
-        tasks.c.stage.in_(stages),
-        tasks.c.state == TaskState.DONE,
-        tasks.c.found.is_(False),
-    )
-    for number, stage in connection.execute(looked):
-        found.setdefault(number, {})[stage] = "{}"
-    query = (
-        select(results.c.image_id, results.c.stage, results.c.payload)
-        .where(results.c.image_id.in_(numbers), results.c.stage.in_(stages))
-        .order_by(results.c.version)
-    )
-    for number, stage, payload in connection.execute(query):
-        found.setdefault(number, {})[stage] = payload
-    return found
 
 
 def count_files(connection: Connection, job: str) -> dict[FileState, int]:

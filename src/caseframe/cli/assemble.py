@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from caseframe.catalog import jobs
 from caseframe.catalog.database import Catalog, open_postgresql, open_sqlite
 from caseframe.catalog.patience import never
-from caseframe.cli.options import case_words
+from caseframe.cli import folders
+from caseframe.cli.options import Hints, case_words
 from caseframe.domain.errors import CaseError, NotFound
 from caseframe.domain.text import shown_path
 from caseframe.logs import configure
@@ -35,23 +38,34 @@ class Case:
     catalog: Catalog
 
     def job(self, source: bytes | None = None) -> jobs.Job:
-        """The job over `source`, or the case's newest. Raises NotFound."""
+        """The job over `source`, or the case's newest. Raises NotFound.
+
+        Says which folder that is where the case holds several.
+        """
         with self.catalog.read() as connection:
-            if source is not None:
-                found = jobs.find_job(connection, source)
-            else:
-                found = max(
-                    jobs.list_jobs(connection),
-                    key=lambda j: j.started_at or j.created_at,
-                    default=None,
-                )
+            found = jobs.find_job(connection, source)
         if found is None:
             what = shown_path(source) if source else "anything"
             raise NotFound(
                 f"the case {self.folder} holds no scan of {what}; run: caseframe scan SOURCE"
                 f"{case_words(self.folder)}"
             )
+        if source is None and folders.several(known := self.all_jobs()):
+            typer.echo(f"caseframe: {folders.taken(found, known)}", err=True)
         return found
+
+    def all_jobs(self) -> list[jobs.Job]:
+        """All jobs, oldest first."""
+        with self.catalog.read() as connection:
+            return jobs.list_jobs(connection)
+
+    def check_folder(self) -> None:
+        """Raise CaseError when the case folder lies in a source of the case."""
+        folders.keep_out(self.folder, {job.source for job in self.all_jobs()})
+
+    def hints(self, job: jobs.Job) -> Hints:
+        """Commands to go on with after this job."""
+        return Hints(self.folder, job.source, one_of_several=folders.several(self.all_jobs()))
 
 
 def settings_for(**given: object) -> Settings:
@@ -73,18 +87,22 @@ def open_case(
 
     Raises CaseError when there is none or it cannot be used, Stopped.
     """
-    if create:
+    if create and settings.catalog_url is None:
         _make_folder(folder)
     elif settings.catalog_url is None and not (folder / CATALOG_FILE).exists():
-        raise CaseError(f"there is no case in {folder}; make one with: caseframe scan SOURCE"
-                        f"{case_words(folder)}")  # fmt: skip
+        raise CaseError(f'there is no case in the folder "{folder}"; make one with: '
+                        f"caseframe scan SOURCE{case_words(folder)}")  # fmt: skip
     seconds = settings.busy_seconds
     if settings.catalog_url is not None:
         catalog = open_postgresql(settings.catalog_url, busy_seconds=seconds, stop=stop)
     else:
         catalog = open_sqlite(folder / CATALOG_FILE, busy_seconds=seconds, stop=stop)
     try:
-        yield Case(folder, settings, catalog)
+        opened = Case(folder, settings, catalog)
+        if create and not folder.exists():  # the catalog is elsewhere and may know sources here
+            opened.check_folder()
+            _make_folder(folder)
+        yield opened
     finally:
         catalog.close()
 
@@ -100,15 +118,6 @@ def _make_folder(folder: Path) -> None:
         raise CaseError(
             f"the case folder {folder} cannot be written; check its permissions or give another "
             "with --case"
-        )
-
-
-def keep_out_of_source(folder: Path, source: bytes) -> None:
-    """Raise CaseError when what we write would lie in the source: evidence is never touched."""
-    inside, outside = os.fsencode(folder.resolve()), os.path.realpath(source)
-    if inside == outside or inside.startswith(outside.rstrip(b"/") + b"/"):
-        raise CaseError(
-            f"{folder} lies inside the source, which is never written to; give a place elsewhere"
         )
 
 

@@ -26,19 +26,17 @@ CAPTION = "caption"
 def vision_access(settings: Settings) -> VisionAccess:
     """Where the captioning model is; for one of our own the address comes when it is started."""
     model = "BLIP" if settings.describe_with == "auto" else settings.describe_with
-    access = VisionAccess(
-        address=settings.vision_address or "",
-        model=model,
-        seconds=settings.vision_seconds,
-        ca=settings.vision_tls_ca,
-        cert=settings.vision_tls_cert,
-        key=settings.vision_tls_key,
-    )
+    access = VisionAccess(settings.vision_address or "", model, settings.vision_seconds)
     if model == "FACTS":
         return replace(access, missing="no captions are wanted (describe_with is FACTS)")
     if settings.vision_address is None:
         return replace(access, missing=missing(settings.models_dir, settings.blip_model))
-    return access
+    return replace(
+        access,
+        ca=settings.vision_tls_ca,
+        cert=settings.vision_tls_cert,
+        key=settings.vision_tls_key,
+    )
 
 
 def stage_context(settings: Settings) -> StageContext:

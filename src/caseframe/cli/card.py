@@ -15,7 +15,8 @@ from rich.text import Text
 from caseframe.catalog.records import Record
 from caseframe.cli.export import path_of
 from caseframe.cli.summary import human_size
-from caseframe.domain.text import one_line, shown_path
+from caseframe.domain.evidence import FileState
+from caseframe.domain.text import camera_body, counted, one_line, shown_path
 from caseframe.looks import words
 
 _MOST_VALUES = 12
@@ -70,6 +71,7 @@ def _rows(card: Card) -> list[tuple[str, str | None]]:
     record = card.record
     return [
         ("what", _what(record)),
+        ("missing now", "the last scan did not find it" if record.get("missing") else None),
         ("when", when(record["captured_at"])),
         ("where", where(record["place"])),
         ("camera", _camera(record)),
@@ -121,26 +123,40 @@ def _word(value: Any) -> str:
 
 
 def _what(record: Record) -> str:
-    parts = []
+    parts: list[str | None] = []
     if record["format"]:
         parts.append(record["format"])
     if record["width"]:
         parts.append(f"{record['width']} x {record['height']}")
-        parts.append(f"{record['width'] * record['height'] / 1e6:.1f} megapixels")
+        parts.append(megapixels(record["width"] * record["height"]))
     if record["colorspace"]:
-        depth = f", {record['bit_depth']} bits a channel" if record["bit_depth"] else ""
+        depth = f", {counted(record['bit_depth'], 'bit')} a channel" if record["bit_depth"] else ""
         parts.append(record["colorspace"] + depth)
     if record["resolution_dpi"]:
         parts.append(f"{record['resolution_dpi']:g} dpi")
     if (record["orientation"] or 1) != 1:
         parts.append(f"turned upright (EXIF orientation {record['orientation']})")
-    return ", ".join(parts) or _why_not(record)
+    said = ", ".join(filter(None, parts))
+    if not said:
+        return _why_not(record)
+    return said if record["state"] == FileState.PICTURE else f"{_state(record)}: {said}"
+
+
+def megapixels(pixels: int) -> str | None:
+    """A number of pixels in words; None for so few that it says nothing."""
+    shown = f"{pixels / 1e6:,.1f}".removesuffix(".0")
+    return None if shown == "0" else f"{shown} megapixel{'' if shown == '1' else 's'}"
+
+
+def _state(record: Record) -> str:
+    state: str = record["state"]
+    return state.replace("-", " ")
 
 
 def _why_not(record: Record) -> str:
     said: str = record["reason"] or record["mime"]
-    state: str = record["state"]
-    return said if said.startswith(state.replace("-", " ")) else f"{state}: {said}"
+    state = _state(record)
+    return said if said.startswith(state) else f"{state}: {said}"
 
 
 def when(captured: str | None) -> str | None:
@@ -178,13 +194,8 @@ def _camera(record: Record) -> str | None:
     camera = record["camera"]
     if not camera:
         return None
-    make, model = camera["make"] or "", camera["model"] or ""
-    body = (
-        model
-        if model.lower().startswith(make.split(" ")[0].lower()) and make
-        else f"{make} {model}"
-    )
-    return ", ".join(part for part in (body.strip(), camera["lens"]) if part)
+    body = camera_body(camera["make"], camera["model"])
+    return ", ".join(part for part in (body, camera["lens"]) if part)
 
 
 def _exposure(record: Record) -> str | None:

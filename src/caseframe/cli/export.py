@@ -15,7 +15,7 @@ COLUMNS = (
     "path", "path_bytes", "state", "reason", "size", "modified", "sha256", "sha1", "md5", "mime",
     "format", "width", "height", "orientation", "colorspace", "bit_depth", "resolution_dpi", "pdq",
     "captured_at", "camera_make", "camera_model", "lens", "latitude", "longitude", "altitude_m",
-    "town", "country", "faces", "problems",
+    "town", "country", "faces", "problems", "missing",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
@@ -61,6 +61,7 @@ def flatten(record: Record) -> Record:
         },
         "faces": len(record["faces"]),
         "problems": "; ".join(f"{p['stage']}: {p['reason']}" for p in record["problems"]),
+        "missing": "true" if record.get("missing") else None,
     }
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,8 @@ import typer
 from sqlalchemy import Connection
 
 from caseframe.catalog import jobs, lookup, records
-from caseframe.cli.assemble import Case, keep_out_of_source, open_case, settings_for
+from caseframe.cli import folders
+from caseframe.cli.assemble import Case, open_case, settings_for
 from caseframe.cli.captions import registry_for
 from caseframe.cli.card import Card, print_card
 from caseframe.cli.export import csv_lines, json_lines, path_of
@@ -51,12 +53,12 @@ def status(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None
     settings = settings_for()
     registry = registry_for(settings, announce=False)
     with open_case(case, settings) as opened:
-        with opened.catalog.read() as connection:
-            found = jobs.list_jobs(connection)
+        found = opened.all_jobs()
         if not found:
             opened.job()
         for job in found:
-            print_summary(summary(opened.catalog, job, registry), case, as_json=as_json)
+            counts = summary(opened.catalog, job, registry)
+            print_summary(counts, opened.hints(job), as_json=as_json)
 
 
 def problems(
@@ -113,7 +115,7 @@ def show(
 ) -> None:
     """Show all that is known of one picture: camera, time, place, faces, digests, twins."""
     with open_case(case, settings_for()) as opened:
-        job = opened.job(optional_source(source))
+        job = opened.job(optional_source(source) or folders.folder_of(opened.all_jobs(), what))
         with opened.catalog.read() as connection:
             ids = _find(connection, job, what)
             found = records.records_of(connection, ids)
@@ -131,7 +133,7 @@ def _find(connection: Connection, job: jobs.Job, what: str) -> list[int]:
             digest = bytes.fromhex(what)
         except ValueError:
             digest = b""
-        if digest and (found := lookup.find_by_digest(connection, digest)):
+        if digest and (found := lookup.find_by_digest(connection, job.id, digest)):
             return found
     exact = os.fsencode(what)
     below = os.path.relpath(os.path.abspath(exact), job.source)
@@ -237,11 +239,18 @@ def export(
             found = records.records(connection, job.id)
             lines = json_lines(found) if form is Format.JSONL else csv_lines(found)
             if output is not None:
-                keep_out_of_source(output, job.source)
+                _check_output(opened, output)
             if output is None:
                 sys.stdout.writelines(lines)
             else:
                 _write(output, lines)
+
+
+def _check_output(case: Case, output: Path) -> None:
+    """Raise CaseError when the export would lie in any folder of the case."""
+    sources = {job.source for job in case.all_jobs()}
+    folders.keep_out(output, sources)
+    folders.keep_out(output.parent, sources)  # a link out of it would be replaced where it stands
 
 
 def _write(output: Path, lines: Iterator[str]) -> None:
@@ -252,5 +261,6 @@ def _write(output: Path, lines: Iterator[str]) -> None:
             file.writelines(lines)
         part.replace(output)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise CaseError(f"the export cannot be written to {output}: {error.strerror}") from error

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from caseframe.domain.errors import UsageError
+from caseframe.domain.text import shown_path
 
 CaseOption = Annotated[
     Path,
@@ -50,3 +52,28 @@ def names(text: str | None) -> list[str] | None:
 def case_words(case: Path) -> str:
     """` --case FOLDER` for a hint that names another command; nothing for the usual folder."""
     return "" if case == DEFAULT_CASE else f" --case {shlex.quote(str(case))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """Commands to go on with after a job, with the options that this case calls for."""
+
+    case: Path
+    source: bytes
+    one_of_several: bool
+    """Whether the case holds other folders too."""
+
+    @property
+    def problems(self) -> str:
+        """Lists the problems of the job."""
+        source = f" --source {self._folder}" if self.one_of_several else ""
+        return f"caseframe problems{case_words(self.case)}{source}"
+
+    @property
+    def scan(self) -> str:
+        """Goes on with the job."""
+        return f"caseframe scan {self._folder}{case_words(self.case)}"
+
+    @property
+    def _folder(self) -> str:
+        return shlex.quote(shown_path(self.source))

@@ -21,7 +21,7 @@ from caseframe.cli.options import (
 )
 from caseframe.cli.scan import run_shown
 from caseframe.cli.show_progress import shown
-from caseframe.cli.summary import print_summary, summary
+from caseframe.cli.summary import print_summary, summary, unfinished
 from caseframe.domain.errors import CaseframeError
 from caseframe.domain.evidence import path_fields
 from caseframe.domain.text import counted, shown_path
@@ -70,7 +70,8 @@ def rerun(
         with stage_runner(settings, chosen, stop) as runner:
             run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
             job = run_shown(run, job, walk=False, quiet=as_json)
-        print_summary(summary(opened.catalog, job, registry), case, as_json=as_json)
+        counts = summary(opened.catalog, job, registry)
+        print_summary(counts, opened.hints(job), as_json=as_json)
 
 
 def verify(
@@ -89,6 +90,9 @@ def verify(
     settings = settings_for(workers=workers)
     with open_case(case, settings) as opened:
         job = opened.job(optional_source(source))
+        left = unfinished(job.state, opened.hints(job))
+        if left is not None and not as_json:
+            typer.echo(f"{shown_path(job.source)}: {left}")
         progress = Progress(phase="verify")
         with stoppable() as stop, stage_runner(settings, (), stop) as runner:
             verification = Verification(opened.catalog, runner, progress)

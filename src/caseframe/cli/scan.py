@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from caseframe.catalog import jobs
+from caseframe.cli import folders
 from caseframe.cli.assemble import (
     CATALOG_FILE,
     Case,
-    keep_out_of_source,
     open_case,
     settings_for,
     stoppable,
@@ -62,7 +62,7 @@ def scan(
     check_source(folder)
     registry = registry_for(settings)
     chosen = registry.select(names(stages))
-    keep_out_of_source(case, folder)
+    folders.keep_out(case, [folder])
     # In an old case there may be nothing for the workers to do. They start when there is a case:
     # what comes to nothing in this moment may not end with words of theirs.
     new = not (case / CATALOG_FILE).exists()
@@ -71,12 +71,14 @@ def scan(
         open_case(case, settings, create=True, stop=stop) as opened,
         stage_runner(settings, chosen, stop, at_once=new) as runner,
     ):
+        opened.check_folder()
         job = _job_for(opened, folder, chosen)
         run = JobRun(opened.catalog, runner, chosen, Progress(), stop)
         job = run_shown(run, job, walk=True, rehash=rehash, quiet=as_json)
         # Workers take a moment to end, and nobody needs them for what is left.
         threading.Thread(target=runner.close, name="end-workers").start()
-        print_summary(summary(opened.catalog, job, registry), case, as_json=as_json)
+        counts = summary(opened.catalog, job, registry)
+        print_summary(counts, opened.hints(job), as_json=as_json)
 
 
 def _job_for(case: Case, source: bytes, chosen: tuple[Available, ...]) -> jobs.Job:

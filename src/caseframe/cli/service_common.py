@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from caseframe.accounts.secret import given_secret
-from caseframe.bus.options import AmqpOptions, with_password
+from caseframe.bus.options import AmqpOptions, check, with_password
 from caseframe.catalog.database import Catalog, open_postgresql
 from caseframe.cli.assemble import stoppable
 from caseframe.domain.errors import CaseError, CatalogAway, UsageError
@@ -31,12 +31,16 @@ _log = structlog.get_logger(__name__)
 
 
 def amqp_options(settings: Settings, name: str) -> AmqpOptions:
-    """Where RabbitMQ is. Raises UsageError when nothing says it, or with a sample password."""
+    """Where RabbitMQ is.
+
+    Raises UsageError when nothing says it, for what is no address, and for a sample password.
+    """
     if settings.amqp_url is None:
         raise UsageError(
             "set CASEFRAME_AMQP_URL, such as amqps://caseframe@mq.example.org/, and "
             "CASEFRAME_AMQP_PASSWORD_FILE"
         )
+    check(settings.amqp_url)
     url = _with_file(settings.amqp_url, settings.amqp_password_file, "amqp_password_file")
     _no_sample(url, "amqp")
     return AmqpOptions(
@@ -70,7 +74,7 @@ def jobs_tls(settings: Settings) -> TlsFiles | None:
     files = TlsFiles(
         settings.jobs_tls_ca, settings.jobs_tls_cert, settings.jobs_tls_key, setting="jobs_tls"
     )
-    return None if files == TlsFiles() else files
+    return files.wanted
 
 
 @contextmanager

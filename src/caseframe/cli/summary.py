@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from caseframe.catalog import jobs, lookup, work
 from caseframe.catalog.database import Catalog
-from caseframe.cli.options import case_words
+from caseframe.cli.options import Hints
 from caseframe.domain.evidence import FileState, path_text
 from caseframe.domain.text import counted
-from caseframe.domain.work import TaskState
+from caseframe.domain.work import JobState, TaskState
 from caseframe.stages.registry import Registry
 
 if TYPE_CHECKING:  # slow to load, and programs do without
@@ -22,6 +21,13 @@ if TYPE_CHECKING:  # slow to load, and programs do without
     from rich.table import Table
 
 Summary = dict[str, Any]
+_UNFINISHED = {
+    JobState.CREATED: "Not scanned yet. Scan it with: ",
+    JobState.QUEUED: "Waits for its turn; where no server is at work, scan it with: ",
+    JobState.RUNNING: "At work, or cut off before the end; in that case go on with: ",
+    JobState.STOPPED: "Stopped before the end. Go on with: ",
+    JobState.FAILED: "Failed before the end. Try again with: ",
+}
 
 
 def summary(catalog: Catalog, job: jobs.Job, registry: Registry) -> Summary:
@@ -36,7 +42,7 @@ def summary(catalog: Catalog, job: jobs.Job, registry: Registry) -> Summary:
             kind = row.state.value
             if row.state is TaskState.DONE:
                 kind = "found" if row.found else "none_found"
-            stages[row.stage]["pending" if row.state is TaskState.RUNNING else kind] += row.count
+            stages[row.stage][kind] += row.count
         return {
             "job": job.id,
             "name": job.name,
@@ -66,8 +72,13 @@ def _empty_stage() -> dict[str, int]:
     return dict.fromkeys(("found", "none_found", "failed", "unavailable", "pending"), 0)
 
 
-def print_summary(found: Summary, case: Path, *, as_json: bool) -> None:
-    """Print a summary of a job of `case` to standard output."""
+def unfinished(state: JobState, hints: Hints) -> str | None:
+    """Where a job stands that has not come to its end, and how to go on; None for one that has."""
+    return f"{_UNFINISHED[state]}{hints.scan}" if state in _UNFINISHED else None
+
+
+def print_summary(found: Summary, hints: Hints, *, as_json: bool) -> None:
+    """Print a summary of a job to standard output, with hints how to go on."""
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -77,14 +88,18 @@ def print_summary(found: Summary, case: Path, *, as_json: bool) -> None:
     console.print(f"[bold]{_safe(found['name'])}[/]  {_safe(found['source'])}  ({found['state']})")
     if found["reason"]:
         console.print(_safe(found["reason"]))
+    left = unfinished(JobState(found["state"]), hints)
+    if left is not None:
+        console.print(_safe(left), soft_wrap=True)
     if not found["files"]:
-        console.print("The folder holds no files.")
+        if left is None:
+            console.print("The folder holds no files.")
         return
-    console.print(_headline(found))
+    console.print(_headline(found), soft_wrap=True)
     console.print(_types(found["types"]))
     if found["stages"] and found["pictures"]:
         console.print(_stages(found["stages"]))
-    _print_problems(console, found, case)
+    _print_problems(console, found["problems"], hints)
 
 
 def _safe(text: str) -> str:
@@ -98,7 +113,8 @@ def _headline(found: Summary) -> str:
     )
     line = (
         f"{counted(found['files'], 'file')}: {counted(states['picture'], 'sound picture')}"
-        f"{', ' + rest if rest else ''}; {counted(found['pictures'], 'different picture')}."
+        f"{', ' + rest if rest else ''}; "
+        f"{counted(found['pictures'], 'different picture')}, sound or not."
     )
     missing = counted(found["missing"], "is missing now", "are missing now")
     return f"{line} {missing}." if found["missing"] else line
@@ -132,18 +148,20 @@ def _stages(stages: dict[str, dict[str, int]]) -> Table:
     return table
 
 
-def _print_problems(console: Console, found: Summary, case: Path) -> None:
-    problems = found["problems"]
+def _print_problems(console: Console, problems: dict[str, int], hints: Hints) -> None:
     if problems:
         listed = ", ".join(f"{count:,} from {stage}" for stage, count in sorted(problems.items()))
-        hint = _safe(f"caseframe problems{case_words(case)}")
-        console.print(f"Problems: {listed}. List them with: {hint}", soft_wrap=True)
+        console.print(
+            f"Problems: {listed}. List them with: {_safe(hints.problems)}", soft_wrap=True
+        )
     else:
         console.print("No problems.")
 
 
 def human_size(size: int) -> str:
     """Bytes in words, in powers of 1,000."""
+    if size == 1:
+        return "1 byte"
     amount = float(size)
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if amount < 1000 or unit == "TB":

@@ -84,11 +84,24 @@ def demo(
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `bad` says that something will not work."""
+    """One thing that was looked at; `bad` says that something will not work.
+
+    `absent` is for what Caseframe can do without, and does.
+    """
 
     name: str
     found: str
     bad: bool = False
+    absent: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What stands before it in the list."""
+        return "!!" if self.bad else "--" if self.absent else "ok"
+
+    def fields(self) -> dict[str, str | bool]:
+        """It as JSON."""
+        return {"name": self.name, "found": self.found, "bad": self.bad, "absent": self.absent}
 
 
 def doctor(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None:
@@ -96,10 +109,12 @@ def doctor(case: CaseOption = DEFAULT_CASE, as_json: JsonOption = False) -> None
     settings = settings_for()
     checks = [*_program(), *_decoders(), *_stage_checks(settings), *_case_checks(case, settings)]
     if as_json:
-        typer.echo(json.dumps([{"name": c.name, "found": c.found, "bad": c.bad} for c in checks]))
+        typer.echo(json.dumps([check.fields() for check in checks]))
     else:
         for check in checks:
-            typer.echo(f"{'!!' if check.bad else 'ok'}  {check.name:<24} {check.found}")
+            typer.echo(f"{check.mark}  {check.name:<24} {check.found}")
+        if any(check.absent for check in checks):
+            typer.echo("What is marked -- is optional and not there; everything else goes without.")
     if any(check.bad for check in checks):
         raise CaseframeError("something above is marked !! and will not work")
 
@@ -128,7 +143,8 @@ def _decoders() -> Iterator[Check]:
 def _stage_checks(settings: Settings) -> Iterator[Check]:
     registry = registry_for(settings, announce=False)
     for found in registry.stages:
-        yield Check(f"stage {found.stage.name}", found.reason or "works")
+        absent = found.reason is not None
+        yield Check(f"stage {found.stage.name}", found.reason or "works", absent=absent)
     for broken in registry.unloadable:
         yield Check(f"stage {broken.name}", f"cannot be loaded: {broken.reason}", bad=True)
 
@@ -139,7 +155,7 @@ def _case_checks(case: Path, settings: Settings) -> Iterator[Check]:
     place = case if case.exists() else Path.cwd()
     yield Check("free space", f"{shutil.disk_usage(place).free / 1e9:,.1f} GB at {place.resolve()}")
     if settings.catalog_url is None and not (case / CATALOG_FILE).exists():
-        yield Check("case", f"none in {case} yet")
+        yield Check("case", f'none in the folder "{case}" yet')
         return
     try:
         with open_case(case, settings) as opened:

@@ -118,7 +118,7 @@ def service_options(settings: Settings, preferred_model: str) -> ServiceOptions:
 def tls_files(settings: Settings) -> TlsFiles | None:
     """The certificates that the settings name, or None where they name none: then no TLS."""
     files = TlsFiles(settings.vision_tls_ca, settings.vision_tls_cert, settings.vision_tls_key)
-    return None if files == TlsFiles() else files
+    return files.wanted
 
 
 @contextmanager

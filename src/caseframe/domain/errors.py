@@ -77,6 +77,10 @@ class CatalogFull(CaseError):
         return "the server's disk is full and nothing was stored; tell its administrator"
 
 
+class CatalogRefused(CaseError):
+    """The database can never hold what was to be written."""
+
+
 class CatalogAway(CaseError):
     """The database server does not answer now."""
 
@@ -159,7 +163,7 @@ class PictureError(CaseframeError):
 
 
 class OverLimit(PictureError):
-    """The picture is larger than the limits allow; nothing was decoded."""
+    """Decoding the picture would take, or took, more than the limits allow."""
 
 
 class PictureRefused(PictureError):

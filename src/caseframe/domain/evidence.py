@@ -19,8 +19,14 @@ class FileState(StrEnum):
 
 PICTURE_STATES = frozenset({FileState.PICTURE, FileState.CORRUPT, FileState.OVER_LIMIT})
 """The states of files whose content is a picture, whatever is wrong with it."""
+CONTENT_STATES = frozenset({FileState.PICTURE, FileState.CORRUPT})
+"""The states that tell of the content alone; over a limit it is as long as the limits are those."""
 PROBLEM_STATES = (FileState.CORRUPT, FileState.UNREADABLE, FileState.OVER_LIMIT)
 """The states that people must be told about."""
+FOLDER = "inode/directory"
+"""The type of a folder that could not be read: only such folders have a row."""
+MOST_PIXELS_A_SIDE = 2**31 - 1
+"""The longest side that a catalog holds; a header that says more is not believed."""
 SCAN = "scan"
 """Stands where a stage's name would, for what the scanner itself has to say."""
 
@@ -63,7 +69,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Examined:
-    """What one reading of a file gave.
+    """What one reading of a file gave; `modified_ns` as `held_time` gives it.
 
     `digests` is None when the bytes could not be read (or were left alone), `picture` when the
     content is not a picture or its header cannot be read, `thumbnail` when no pixel could be
@@ -79,6 +85,24 @@ class Examined:
     picture: PictureInfo | None = None
     thumbnail: Thumbnail | None = None
     notes: tuple[str, ...] = ()
+
+
+def content_changed(sha256: bytes) -> str:
+    """The note on a name whose content is not what it was; `sha256` is what it was."""
+    return f"the content changed since the last scan; its SHA-256 was {sha256.hex()}"
+
+
+def held_time(nanoseconds: int) -> tuple[int, str | None]:
+    """(a modification time as a catalog holds it, a note where the file's own is another one).
+
+    Both times are nanoseconds since 1970 UTC. 64 bits with a sign reach from 1677 to 2262, and
+    file systems further.
+    """
+    held = min(max(nanoseconds, -(2**63)), 2**63 - 1)
+    if held == nanoseconds:
+        return held, None
+    seconds = nanoseconds // 10**9
+    return held, f"its modification time, {seconds} s from 1970, is beyond what can be stored"
 
 
 def path_text(path: bytes) -> str:

@@ -33,6 +33,17 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
+def camera_body(make: str | None, model: str | None) -> str | None:
+    """A camera as people say it: make and model, the maker not twice; None for neither.
+
+    `NIKON CORPORATION` and `NIKON D750` are a `NIKON D750`.
+    """
+    maker, body = (make or "").strip(), (model or "").strip()
+    if maker and body.lower().startswith(maker.split()[0].lower()):
+        return body
+    return f"{maker} {body}".strip() or None
+
+
 def shown_path(path: bytes) -> str:
     r"""A path on one line: whole, and different for different paths.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from caseframe.domain.evidence import Examined
+from caseframe.domain.evidence import Examined, FileState
 from caseframe.domain.facts import Facts
 
 
@@ -19,7 +19,6 @@ class TaskState(StrEnum):
     """A task is one (image, stage, stage version) and is in exactly one of these states."""
 
     PENDING = "pending"
-    RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
     UNAVAILABLE = "unavailable"
@@ -34,6 +33,10 @@ class JobState(StrEnum):
     STOPPED = "stopped"
     FINISHED = "finished"
     FAILED = "failed"
+
+
+ACTIVE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+"""The states of jobs that are at work or will be."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,11 @@ class Order:
     `ingest` asks for the examination of the file itself; without it only stages run, and
     `sha256` says which content they must find there. `known` lists digests already in the
     catalog whose work is all done: such a file is hashed and no further work is done on it.
+    `anew` lists digests whose stages are all done: such a file is examined, and no stage is run.
     `given` holds earlier results (JSON by stage name) that the stages asked for depend on.
     `before` is the SHA-256 that the same path had when it was last scanned.
     `skip` maps steps that already killed a worker too often to the reason to record.
+    `size` (bytes) and `modified_ns` are what the walk saw, for a file that cannot be read.
     `record` is what the catalog holds of the picture, for workers on other machines.
     """
 
@@ -74,7 +79,10 @@ class Order:
     ingest: bool = True
     sha256: bytes | None = None
     before: bytes | None = None
+    size: int = 0
+    modified_ns: int = 0
     known: frozenset[bytes] = frozenset()
+    anew: frozenset[bytes] = frozenset()
     given: Mapping[str, str] = field(default_factory=dict)
     skip: Mapping[str, str] = field(default_factory=dict)
     file_id: int | None = None
@@ -107,9 +115,18 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that came of one order. `examined` is None when it was not asked for."""
+    """Everything that came of one order. `examined` is None when it was not asked for.
+
+    `already_known` says that no stage was to look: the digest is among the order's `known`, or
+    among its `anew`.
+    """
 
     order: Order
     examined: Examined | None
     stages: tuple[StageOutcome, ...] = ()
     already_known: bool = False
+
+
+def unreadable(order: Order, reason: str) -> Examined:
+    """What is known of a file whose bytes cannot be had: its size and time as the walk saw them."""
+    return Examined(FileState.UNREADABLE, order.size, order.modified_ns, reason)

@@ -55,12 +55,19 @@ def job_message(found: CountedJob, source: bytes) -> pb.Job:
     )
 
 
+def _file_time(seconds: float) -> Timestamp:
+    """A time of a file system, which may lie beyond any calendar; then the last one there is."""
+    first, last = datetime.min.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+    within = min(max(seconds, first.timestamp()), last.timestamp())
+    return timestamp(datetime.fromtimestamp(within, UTC))
+
+
 def source_message(source: Source) -> pb.SourceInfo:
     """A folder directly below the root."""
     return pb.SourceInfo(
         name=path_text(source.name),
-        created_at=timestamp(datetime.fromtimestamp(source.created, UTC)),
-        modified_at=timestamp(datetime.fromtimestamp(source.modified, UTC)),
+        created_at=_file_time(source.created),
+        modified_at=_file_time(source.modified),
         path=_exact(source.name),
     )
 

@@ -26,6 +26,7 @@ _SEXAGESIMAL = (1, 60, 3600)
 _LENS_NUMBERS = 4
 _TV_MOST = 100
 """APEX time value beyond which there is no exposure that a camera could have made."""
+_MOST_EXPONENT = 99
 _PRINTABLE = range(32, 127)
 _MANY = 32
 """Numbers in one value beyond which only their count is shown."""
@@ -38,7 +39,15 @@ def ratio(text: str) -> float:
     """
     top, slash, bottom = text.partition("/")
     # Dividing two ints is correctly rounded, and far quicker than building a Fraction.
-    return int(top) / int(bottom) if slash else float(Fraction(text))
+    return int(top) / int(bottom) if slash else float(_fraction(text))
+
+
+def _fraction(text: str) -> Fraction:
+    """A decimal number. Raises ValueError for what is none, or beyond what anything measures."""
+    _, letter, exponent = text.lower().partition("e")
+    if letter and abs(int(exponent)) > _MOST_EXPONENT:
+        raise ValueError("its exponent is too large")  # Fraction would compute the power
+    return Fraction(text)
 
 
 def number(text: str) -> int | float:
@@ -166,7 +175,7 @@ def sexagesimal(text: str) -> float:
 def _terms(text: str) -> tuple[int, int]:
     """Numerator and denominator of one number, not reduced."""
     top, slash, bottom = text.partition("/")
-    return (int(top), int(bottom)) if slash else Fraction(text).as_integer_ratio()
+    return (int(top), int(bottom)) if slash else _fraction(text).as_integer_ratio()
 
 
 @lru_cache(maxsize=1024)

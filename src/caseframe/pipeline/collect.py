@@ -11,11 +11,21 @@ from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from caseframe import logs
 from caseframe.catalog import recording
 from caseframe.catalog.database import Catalog
-from caseframe.domain.evidence import PICTURE_STATES, Examined, FileState, path_text
+from caseframe.domain.errors import CatalogRefused
+from caseframe.domain.evidence import (
+    PICTURE_STATES,
+    Examined,
+    FileState,
+    content_changed,
+    path_text,
+)
 from caseframe.domain.text import one_line, storable
 from caseframe.domain.work import Outcome, StageOutcome, TaskState
 from caseframe.pipeline.progress import Progress
 
+# What a database says of one row, and not of itself. SQLite's driver has its own word for a number
+# that is too large.
+_REFUSED = (DataError, IntegrityError, StatementError, OverflowError, CatalogRefused)
 _BATCH = 256
 _SECONDS = 1.0
 
@@ -56,15 +66,15 @@ class Collector:
         """Write what waits, in one transaction. Raises CaseError; then nothing was written."""
         batch = self._waiting
         if batch:
+            written = batch
             try:
                 self._write(batch)
-            except (DataError, IntegrityError, StatementError) as error:
+            except _REFUSED as error:
                 logs.warn(__name__, "collect.batch_refused", reason=one_line(str(error)))
-                for outcome in batch:
-                    self._write_alone(outcome)
+                written = [self._write_alone(outcome) for outcome in batch]
             self._waiting = []
             self._settled(batch)
-            self._report(batch)
+            self._report(written)
         self._since = time.monotonic()
 
     def _write(self, batch: list[Outcome]) -> None:
@@ -74,14 +84,29 @@ class Collector:
 
         self._catalog.patiently(once)
 
-    def _write_alone(self, outcome: Outcome) -> None:
-        """Write one outcome; if the database refuses its results, write that instead of them."""
+    def _write_alone(self, outcome: Outcome) -> Outcome:
+        """Write one outcome, or what is left of it without what the database refuses; that is it.
+
+        First its results are left out, then all that is known of the file but that it is there.
+        """
         try:
             self._write([outcome])
-        except (DataError, IntegrityError, StatementError) as error:
-            reason = one_line(f"the result could not be stored: {error.orig or error}")
-            failed = tuple(_refused(stage, reason) for stage in outcome.stages)
-            self._write([replace(outcome, stages=failed)])
+        except _REFUSED as error:
+            return self._write_without_results(outcome, _words(error))
+        return outcome
+
+    def _write_without_results(self, outcome: Outcome, said: str) -> Outcome:
+        reason = one_line(f"the result could not be stored: {said}")
+        failed = tuple(_refused(stage, reason) for stage in outcome.stages)
+        without = replace(outcome, stages=failed)
+        try:
+            self._write([without])
+        except _REFUSED as error:
+            if not outcome.order.ingest or outcome.examined is None:
+                raise
+            without = _unreadable(outcome, outcome.examined, _words(error))
+            self._write([without])
+        return without
 
     def _completed(self, outcome: Outcome) -> Outcome:
         """With the note of a changed content, and a failure for each stage that was not tried."""
@@ -109,7 +134,8 @@ class Collector:
             examined = outcome.examined
             if outcome.order.ingest and examined is not None:
                 progress.examined += 1
-                progress.bytes_read += examined.size
+                # What was hashed was read; of anything else, at most its first bytes were.
+                progress.bytes_read += examined.size if examined.digests else 0
                 progress.states[examined.state] += 1
             else:
                 progress.stage_done += 1
@@ -117,6 +143,19 @@ class Collector:
                 progress.stages[stage.stage][stage.state] += 1
             progress.current = path_text(outcome.order.path)
         progress.changed()
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error)
+
+
+def _unreadable(outcome: Outcome, examined: Examined, said: str) -> Outcome:
+    """The file with nothing but its size, time and digests, and why."""
+    reason = one_line(f"what is known of it could not be stored: {said}")
+    bare = Examined(
+        FileState.UNREADABLE, examined.size, examined.modified_ns, reason, digests=examined.digests
+    )
+    return replace(outcome, examined=bare, stages=(), already_known=False)
 
 
 def _refused(stage: StageOutcome, reason: str) -> StageOutcome:
@@ -132,5 +171,4 @@ def _with_change_noted(outcome: Outcome, examined: Examined | None) -> Examined 
         return examined
     if examined.digests is not None and examined.digests.sha256 == before:
         return examined
-    note = f"the content changed since the last scan; its SHA-256 was {before.hex()}"
-    return replace(examined, notes=(*examined.notes, note))
+    return replace(examined, notes=(*examined.notes, content_changed(before)))

@@ -15,9 +15,11 @@ class Jobs(Protocol):
     """
 
     def submit(self, job_id: str, *, walk: bool = True, rehash: bool = False) -> None:
-        """Queue a job; one that waits or works already stays as it is. Raises NotFound.
+        """Queue a job; one that waits already does this too when its turn comes. Raises NotFound.
 
-        `walk` looks for new and changed files; without it only work that is due is done.
+        `walk` looks for new and changed files, with `rehash` in all of them; without it only work
+        that is due is done. A job at work is queued once more for when it ends, where it may have
+        passed what is due now or reads only what looks changed; else it stays as it is.
         """
 
     def stop(self, job_id: str) -> bool:

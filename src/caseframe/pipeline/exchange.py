@@ -12,6 +12,7 @@ import queue
 import threading
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from caseframe.bus import wire
 from caseframe.bus.amqp import Bus, Delivery, Subscription
 from caseframe.bus.options import AmqpOptions
 from caseframe.bus.thread import LoopThread
-from caseframe.domain.errors import BrokerAway, CaseframeError
+from caseframe.domain.errors import BrokerAway, CaseframeError, Unroutable
 from caseframe.domain.text import one_line
 
 _log = structlog.get_logger(__name__)
@@ -196,7 +197,7 @@ class StageExchange:
             await self._bury(delivery, str(bad))
             return
         if result.verdict is not None:
-            self.metrics.seconds.labels(result.queue).observe(result.verdict.seconds)
+            self.metrics.seconds.labels(self._label(result.queue)).observe(result.verdict.seconds)
         self._hand_over(Arrival(result, delivery))
 
     async def _bury(self, delivery: Delivery, reason: str) -> None:
@@ -213,7 +214,7 @@ class StageExchange:
         """A dead letter: its task ends here, whoever refused it."""
         name = delivery.routing_key.removesuffix(".dead")
         if name != wire.JOB_MANAGER:
-            self.metrics.dead.labels(name if name in self._queues else "other").inc()
+            self.metrics.dead.labels(self._label(name)).inc()
         if name == wire.JOB_MANAGER or wire.ANSWERED in delivery.headers:
             await delivery.ack()
             return
@@ -231,11 +232,15 @@ class StageExchange:
     def _hand_over(self, arrival: Arrival) -> None:
         sink = self._expected.get(arrival.key)
         how = "late" if sink is None else "refused" if arrival.refused else "answered"
-        self.metrics.answers.labels(arrival.result.queue, how).inc()
+        self.metrics.answers.labels(self._label(arrival.result.queue), how).inc()
         if sink is None:
             self._lates.put(arrival)
         else:
             sink(arrival)
+
+    def _label(self, name: str) -> str:
+        """A queue for the metrics, which remember every name for ever; workers may say any."""
+        return name if name in self._queues else "other"
 
     def _write_late(self) -> None:
         while (first := self._lates.get()) is not None:
@@ -260,12 +265,34 @@ class StageExchange:
                 for arrival in batch:
                     self._lates.put(arrival)
             return
+        except Exception as error:  # noqa: BLE001 - the boundary of one answer: a dead letter
+            self._apart(batch, error)
+            return
         counts = Tally(arrival.result.queue for arrival in batch)
         _log.info("answers.late", **{f"of_{name}": count for name, count in counts.items()})
         try:
             self.settle(batch)
         except BrokerAway:
             return
+
+    def _apart(self, batch: list[Arrival], error: Exception) -> None:
+        """A bug of ours may cost the answer that meets it, and none of its neighbours."""
+        if len(batch) > 1:
+            for arrival in batch:
+                self._late_batch([arrival])
+            return
+        _log.error("answers.late_failed", exc_info=error)
+        self._give_up(batch[0], error)
+
+    def _give_up(self, arrival: Arrival, error: Exception) -> None:
+        """Keep an answer that could not be written among the dead letters."""
+        if arrival.refused is not None:  # it is one already
+            self.settle([arrival])
+            return
+        reason = f"the answer could not be written: {type(error).__name__}: {error}"
+        # Where the broker does not take it, it was not acknowledged either, and comes again.
+        with suppress(BrokerAway, Unroutable):
+            self._loop.call(self._bury(arrival.delivery, reason))
 
 
 async def _acknowledge(deliveries: Sequence[Delivery]) -> None:

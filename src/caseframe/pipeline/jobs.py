@@ -9,7 +9,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -20,13 +20,15 @@ from sqlalchemy import Connection
 from caseframe.catalog import evidence, jobs, recording, work
 from caseframe.catalog.database import Catalog
 from caseframe.domain.errors import CaseframeError, SourceError, Stopped
+from caseframe.domain.evidence import CONTENT_STATES, PICTURE_STATES, FileState
 from caseframe.domain.work import JobState, Order, StageOutcome, TaskState
 from caseframe.pipeline.beside import Walk, beside, coming
 from caseframe.pipeline.collect import Collector
+from caseframe.pipeline.missing import compare
 from caseframe.pipeline.plan import needs_reading, state_of_skipped
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.runner import Runner
-from caseframe.scanner.reading import exists_beneath, open_root
+from caseframe.scanner.reading import open_root
 from caseframe.scanner.walk import Entry, check_source, walk
 from caseframe.stages.registry import Available
 
@@ -34,6 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _WALK_BATCH = 512
 _CROWD = 8
+_NONE: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class JobRun:
         self._working = {name: version for name, version in able.items() if name not in later}
         self._later = {name: version for name, version in able.items() if name in later}
         self._needs = {a.stage.name: a.stage.after for a in stages}
+        self._unread: set[bytes] = set()  # names that the walk met and could not look into
         self._crowded: set[int] = set()  # sizes of so many images that they tell nothing
         self.progress = progress or Progress()
         self.progress.stages.update({name: Counter() for name in self._versions})
@@ -218,6 +222,8 @@ class JobRun:
         back: list[int] = []
         for entry in batch:
             before = known.get(entry.path)
+            if entry.unreadable:
+                self._unread.add(entry.path)
             if before is not None and before.missing:
                 back.append(before.id)
             if not needs_reading(entry, before, rehash=rehash):
@@ -226,7 +232,7 @@ class JobRun:
         self._record(job, skipped, back)
         self.progress.unchanged += len(batch) - len(unread) - len(skipped)
         self.progress.changed()
-        return self._order(job, unread, known)
+        return self._order(job, unread, known, rehash=rehash)
 
     def _record(self, job: jobs.Job, skipped: list[Entry], back: list[int]) -> None:
         if back:
@@ -238,11 +244,18 @@ class JobRun:
             self.progress.states.update(state_of_skipped(entry) for entry in skipped)
 
     def _order(
-        self, job: jobs.Job, unread: list[Entry], known: dict[bytes, evidence.KnownFile]
+        self,
+        job: jobs.Job,
+        unread: list[Entry],
+        known: dict[bytes, evidence.KnownFile],
+        *,
+        rehash: bool,
     ) -> list[Order]:
         if not unread:
             return []
-        settled = self._settled({entry.size for entry in unread} - self._crowded)
+        sizes = {entry.size for entry in unread} - self._crowded
+        settled = self._settled(job, sizes, () if rehash else CONTENT_STATES)
+        done = self._settled(job, sizes, PICTURE_STATES) if rehash else {}
         orders = []
         for entry in unread:
             before = known.get(entry.path)
@@ -252,19 +265,32 @@ class JobRun:
                     path=entry.path,
                     stages=tuple(self._working),
                     before=before.sha256 if before else None,
-                    known=settled.get(entry.size, frozenset()),
+                    size=entry.size,
+                    modified_ns=entry.modified_ns,
+                    known=settled.get(entry.size, _NONE),
+                    anew=done.get(entry.size, _NONE) - settled.get(entry.size, _NONE),
                     file_id=before.id if before else None,
                 )
             )
         return orders
 
-    def _settled(self, sizes: set[int]) -> dict[int, frozenset[bytes]]:
+    def _settled(
+        self, job: jobs.Job, sizes: set[int], states: Collection[FileState]
+    ) -> dict[int, frozenset[bytes]]:
         """Digests by which workers can tell, by size, that a file is a copy of what is done.
 
-        A hint only: a copy that it misses is examined again, with the same result.
+        What stands in these `states`, or was met by this run. A hint only: a copy that it misses
+        is examined again, with the same result.
         """
         most = len(sizes) * _CROWD
-        found = self._read(evidence.settled_by_size, sizes, self._versions, most=most)
+        found = self._read(
+            evidence.settled_by_size,
+            sizes,
+            self._versions,
+            most=most,
+            states=states,
+            run=(job.id, job.started_at),
+        )
         self._crowded.update(size for size, digests in found.items() if len(digests) >= _CROWD)
         return found
 
@@ -281,17 +307,18 @@ class JobRun:
         try:
             last = 0
             while page := self._read(evidence.files_page, job.id, after=last):
-                for missing in (True, False):
-                    changed = [
-                        file.id
-                        for file in page
-                        if file.missing != missing and exists_beneath(root, file.path) != missing
-                    ]
-                    if changed:
-                        self._write(evidence.mark_missing, changed, missing=missing)
+                self._compare(root, page)
                 last = page[-1].id
         finally:
             os.close(root)
+
+    def _compare(self, root: int, page: list[evidence.KnownFile]) -> None:
+        found = compare(root, page, self._unread)
+        if found.opened:
+            self._write(evidence.forget, found.opened)
+        for missing, ids in ((True, found.gone), (False, found.back)):
+            if ids:
+                self._write(evidence.mark_missing, ids, missing=missing)
 
     # ---- work on what is known --------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from signal import SIGALRM, Signals
@@ -24,8 +25,7 @@ from signal import SIGALRM, Signals
 from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from caseframe.domain.errors import CaseframeError, Stopped
-from caseframe.domain.evidence import Examined, FileState
-from caseframe.domain.work import Order, Outcome
+from caseframe.domain.work import Order, Outcome, unreadable
 from caseframe.pipeline import forkserver
 from caseframe.pipeline.process import (
     ENDED,
@@ -36,12 +36,13 @@ from caseframe.pipeline.process import (
     do_bundle,
     start_worker,
 )
+from caseframe.scanner.processes import Processes
+from caseframe.scanner.reading import CHUNK
 from caseframe.stages.registry import load_stages
 
 _BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a batch
 _MOST = 32
 _BUNDLE_SECONDS = 0.1  # larger bundles cost less to send, but make progress jerky
-_STOP_SECONDS = 10
 # How often the pool looks whether workers died, or it is to end: half of this is waited for at the
 # end of each scan. Looking takes less than a tenth of a millisecond.
 CONSTS.sleep_unit = 0.025
@@ -80,22 +81,25 @@ class LocalRunner:
         self._marks_file.write(bytes(self._capacity))
         self._marks_file.flush()
         self._marks = mmap.mmap(self._marks_file.fileno(), 0)
-        self._pool = ProcessPool(
-            max_workers=options.workers,
-            max_tasks=options.worker_bundles,
-            initializer=start_worker,
-            initargs=(options, self._marks_file.name, self._steps),
-            context=forkserver.start(),
-        )
+        self._processes = Processes(self._new_pool)
         self._starting: threading.Thread | None = None
         self._closing = threading.Lock()
         self._out: set[Future[list[Answer]]] = set()
         self._pace = _BUNDLE_SECONDS  # seconds a picture, a moving average; at first one a bundle
 
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._options.workers,
+            max_tasks=self._options.worker_bundles,
+            initializer=start_worker,
+            initargs=(self._options, self._marks_file.name, self._steps),
+            context=forkserver.start(),
+        )
+
     def run(self, orders: Iterable[Order | None]) -> Generator[Outcome, None, None]:
         """See `Runner.run`; call `wake` when there are orders after a None.
 
-        Raises CaseframeError when no worker can be started at all.
+        Raises CaseframeError when no worker can be started at all; it may be called again then.
         """
         try:
             yield from self._run(iter(orders))
@@ -105,7 +109,7 @@ class LocalRunner:
     def start(self) -> None:
         """Start the workers now, not at the first order. Raises CaseframeError when it cannot."""
         try:
-            _ = self._pool.active  # a pool that was not used yet starts when it is asked
+            self._processes.start()
         except RuntimeError as error:
             raise CaseframeError(f"the workers cannot be started: {error}") from error
 
@@ -182,10 +186,12 @@ class LocalRunner:
         for flight in bundle:
             self._marks[flight.slot] = 0
         work = [(flight.order, flight.slot) for flight in bundle]
-        # Each picture has its own alarm in the worker; this one is for a worker that ignores it.
-        limit = self._options.picture_seconds * len(bundle) + 30
+        # Each picture has its own alarm in the worker, renewed by each piece that is read; this one
+        # is for a worker that ignores it.
+        turns = sum(1 + flight.order.size // CHUNK for flight in bundle)
+        limit = self._options.picture_seconds * turns + 30
         try:
-            future = self._pool.schedule(do_bundle, args=(work,), timeout=limit)
+            future = self._processes.schedule(do_bundle, (work,), limit)
         except RuntimeError as error:
             raise CaseframeError(f"the workers cannot be started: {error}") from error
         ended = self._ended
@@ -205,6 +211,8 @@ class LocalRunner:
             yield from self._died(flights, self._too_long() if late else _words(error.exitcode))
         except CancelledError as error:
             raise CaseframeError("the workers were stopped") from error
+        except BrokenProcessPool:  # a worker died, and nobody is known to have been at work
+            yield from self._died(flights, "killed its worker", known=False)
         else:
             for flight, answer in zip(flights, answers, strict=True):
                 self._pace += 0.1 * (answer.seconds - self._pace)
@@ -213,12 +221,17 @@ class LocalRunner:
     def _too_long(self) -> str:
         return f"took longer than {self._options.picture_seconds:g} s (picture_seconds)"
 
-    def _died(self, flights: list[_Flight], what: str) -> Iterator[tuple[_Flight, Outcome]]:
-        """Count the death against the picture at work; send it and its neighbours out again."""
+    def _died(
+        self, flights: list[_Flight], what: str, *, known: bool = True
+    ) -> Iterator[tuple[_Flight, Outcome]]:
+        """Count the death against the picture at work; send it and its neighbours out again.
+
+        `known` is whether it was these flights' worker that died.
+        """
         again = []
         for flight in flights:
             mark = self._marks[flight.slot]
-            if len(flights) == 1 and mark in {0, HELD, ENDED}:
+            if known and len(flights) == 1 and mark in {0, HELD, ENDED}:
                 mark = FIRST  # nobody else can be to blame, and it must not go on for ever
             given_up = self._count(flight, mark, what) if mark not in {0, HELD, ENDED} else None
             if given_up is None:
@@ -235,7 +248,7 @@ class LocalRunner:
             times = f", {flight.deaths[step]} times" if flight.deaths[step] > 1 else ""
             reason = f"{_step_words(step)} {what}{times}"
             if step == "open":
-                return Outcome(flight.order, Examined(FileState.UNREADABLE, 0, 0, reason))
+                return Outcome(flight.order, unreadable(flight.order, reason))
             flight.order = replace(flight.order, skip={**flight.order.skip, step: reason})
         return None
 
@@ -248,9 +261,7 @@ class LocalRunner:
             # Ctrl-C may meet a thread that is just being started, which nobody can wait for.
             if self._starting is not None and self._starting.is_alive():
                 self._starting.join()
-            self._pool.stop()
-            with suppress(TimeoutError):
-                self._pool.join(timeout=_STOP_SECONDS)
+            self._processes.close()
             with suppress(BufferError, ValueError):
                 self._marks.close()
             with suppress(OSError):
@@ -259,7 +270,7 @@ class LocalRunner:
 
 def _outcome(flight: _Flight, answer: Answer) -> Outcome:
     if answer.error is not None:  # outside of any stage: the file could not even be examined
-        return Outcome(flight.order, Examined(FileState.UNREADABLE, 0, 0, answer.error))
+        return Outcome(flight.order, unreadable(flight.order, answer.error))
     stages = tuple(
         replace(stage, attempts=count + (stage.stage not in flight.order.skip))
         if (count := flight.deaths[stage.stage])

@@ -27,7 +27,7 @@ from caseframe.domain.errors import (
     Stopped,
     UsageError,
 )
-from caseframe.domain.work import JobState
+from caseframe.domain.work import ACTIVE_STATES, JobState
 from caseframe.pipeline.jobs import JobRun, Queued
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.runner import Runner
@@ -40,7 +40,6 @@ OpenQueued = Callable[[Sequence[Available], Progress, Callable[[], bool]], Queue
 _log = structlog.get_logger(__name__)
 _JOIN_SECONDS = 30.0
 _AGAIN_SECONDS = 2.0
-ACTIVE = frozenset({JobState.RUNNING, JobState.QUEUED})
 
 
 def _correlation_now() -> str:
@@ -50,11 +49,15 @@ def _correlation_now() -> str:
 
 @dataclass
 class _Ticket:
-    """One place in the queue. `walk` is false for work on what was scanned before."""
+    """One place in the queue. `walk` is false for work on what was scanned before.
+
+    `again` takes the place of a job at work when that ends: work came that it may have passed.
+    """
 
     job_id: str
     walk: bool = True
     rehash: bool = False
+    again: _Ticket | None = None
     correlation_id: str = field(default_factory=_correlation_now)
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -97,23 +100,34 @@ class JobManager:
 
     def _take_up(self) -> None:
         with self._at_work.read() as connection:
-            left = [job for job in jobs.list_jobs(connection) if job.state in ACTIVE]
+            left = [job for job in jobs.list_jobs(connection) if job.state in ACTIVE_STATES]
         for job in sorted(left, key=lambda j: (j.state != JobState.RUNNING, j.created_at)):
             self.submit(job.id)
 
     def submit(self, job_id: str, *, walk: bool = True, rehash: bool = False) -> None:
-        """Queue a job; one that waits or works already stays as it is. Raises NotFound.
-
-        `walk` looks for new and changed files; without it only work that is due is done.
-        """
+        """See `Jobs.submit`."""
         with self._change():
-            if self._find(job_id) is not None:
+            known = self._find(job_id)
+            if known is not None:
+                self._add(known, walk=walk, rehash=rehash)
                 return
             with self._catalog.begin() as connection:
                 jobs.queue_job(connection, job_id)
             with self._lock:
                 self._queue.append(_Ticket(job_id, walk, rehash))
                 self._lock.notify_all()
+
+    def _add(self, known: _Ticket, *, walk: bool, rehash: bool) -> None:
+        """Have a job that waits do this too, and one at work again where it may have passed it."""
+        with self._lock:
+            if known in self._queue:
+                more = known
+            elif not walk or (rehash and not known.rehash):
+                more = known.again = known.again or _Ticket(known.job_id, walk=False)
+            else:
+                return
+            more.walk |= walk
+            more.rehash |= rehash
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -135,6 +149,7 @@ class JobManager:
                 with self._catalog.begin() as connection:
                     jobs.end_job(connection, job_id, JobState.STOPPED)
                 self._leave(ticket)
+            ticket.again = None
             ticket.stop.set()
         return True
 
@@ -198,9 +213,18 @@ class JobManager:
                 _log.exception("job.failed", job=ticket.job_id)
                 self._failed(ticket, f"{type(error).__name__}: {error}")
             finally:
-                with self._lock:
-                    self._running = None
-                    ticket.ended.set()
+                self._over(ticket)
+
+    def _over(self, ticket: _Ticket) -> None:
+        """Make room for the next job, and a new place for this one where more work came for it."""
+        with self._changing:  # or what comes at this moment is lost
+            if ticket.again is not None:
+                self._note(lambda connection: jobs.queue_job(connection, ticket.job_id))
+            with self._lock:
+                if ticket.again is not None:
+                    self._queue.append(ticket.again)
+                self._running = None
+                ticket.ended.set()
 
     def _next(self) -> _Ticket | None:
         with self._lock:

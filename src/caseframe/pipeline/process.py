@@ -15,7 +15,7 @@ from caseframe.domain.evidence import Examined
 from caseframe.domain.text import one_line
 from caseframe.domain.work import Order, Outcome, StageOutcome
 from caseframe.logs import configure
-from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory
+from caseframe.scanner.confine import alarm, leave_with_parent, limit_memory, renew
 from caseframe.scanner.limits import Limits
 from caseframe.stages.stage import StageContext
 
@@ -79,7 +79,15 @@ def start_worker(options: LocalOptions, marks: str, steps: Sequence[str]) -> Non
     _Here.limit = options.picture_seconds
     number = {name: index + FIRST for index, name in enumerate(steps)}
     stages = [found.stage for found in load_stages().stages]
-    _Here.worker = Worker(stages, options.context, options.limits, lambda step: _mark(number[step]))
+    _Here.worker = Worker(
+        stages, options.context, options.limits, lambda step: _reach(number[step])
+    )
+
+
+def _reach(number: int) -> None:
+    _mark(number)
+    if number == FIRST:  # told of each piece that is read: only a read that stands still is a hang
+        renew(_Here.limit)
 
 
 def _mark(number: int) -> None:

@@ -9,17 +9,20 @@ import hashlib
 import os
 import threading
 from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pebble import ProcessExpired, ProcessPool
 
-from caseframe.domain.errors import CaseframeError, PictureError, ReadError
+from caseframe.domain.errors import CaseframeError, PictureError, ReadError, ServiceAway
 from caseframe.pipeline import forkserver
 from caseframe.scanner.limits import Limits
+from caseframe.scanner.processes import Processes
 
 _CHANGED = "the file is not what it was when it was scanned; scan the folder again"
 _JOIN_SECONDS = 5
+_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -38,31 +41,39 @@ class LocalRenderer:
     def __init__(self, options: RenderOptions) -> None:
         self._options = options
         self._lock = threading.Lock()
-        self._pool: ProcessPool | None = None
+        self._processes: Processes | None = None
         self._closed = False
 
-    def _started(self) -> ProcessPool:
+    def _started(self) -> Processes:
         with self._lock:
             if self._closed:
                 raise CaseframeError("the server is ending")
-            if self._pool is None:
-                self._pool = ProcessPool(
-                    max_workers=self._options.workers,
-                    max_tasks=500,
-                    initializer=_start,
-                    initargs=(self._options.memory,),
-                    context=forkserver.start(),
-                )
-            return self._pool
+            if self._processes is None:
+                self._processes = Processes(self._new_pool)
+            return self._processes
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._options.workers,
+            max_tasks=500,
+            initializer=_start,
+            initargs=(self._options.memory,),
+            context=forkserver.start(),
+        )
 
     def view(self, root: bytes, path: bytes, sha256: bytes, side: int) -> bytes:
         """The picture upright as JPEG, its longer side at most `side` pixels.
 
         Raises ReadError when the file is gone or not that content, PictureError when it cannot be
-        decoded.
+        decoded, ServiceAway when no process lives long enough to look at it.
         """
-        arguments = (root, path, sha256, side, self._options.limits)
-        future = self._started().schedule(_view, args=arguments, timeout=self._options.seconds)
+        for _ in range(_TRIES):
+            with suppress(BrokenProcessPool):
+                return self._viewed((root, path, sha256, side, self._options.limits))
+        raise ServiceAway("the processes that show pictures ended; try again in a moment")
+
+    def _viewed(self, arguments: tuple[bytes, bytes, bytes, int, Limits]) -> bytes:
+        future = self._started().schedule(_view, arguments, self._options.seconds)
         try:
             made: bytes = future.result()
         except TimeoutError as error:
@@ -79,11 +90,9 @@ class LocalRenderer:
         """Stop the processes; a second call does nothing."""
         with self._lock:
             self._closed = True
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()
-            with suppress(TimeoutError):
-                pool.join(timeout=_JOIN_SECONDS)
+            processes, self._processes = self._processes, None
+        if processes is not None:
+            processes.close(_JOIN_SECONDS)
 
 
 def _start(memory: int) -> None:

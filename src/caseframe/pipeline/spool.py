@@ -1,4 +1,4 @@
-"""A folder in memory for pictures from the network, so that workers open files as ever."""
+"""Folders for pictures from the network, so that workers open files as ever."""
 
 from __future__ import annotations
 
@@ -7,48 +7,87 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-_MEMORY = "/dev/shm"  # noqa: S108 - memory that looks like a folder, on every Linux
+from caseframe.domain.errors import ServiceAway
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - memory that looks like a folder, on every Linux
 _LEAST_FREE = 1_000_000_000
 
 
-class Spool:
-    """Holds pictures as files; in memory where there is room, else in the temporary folder."""
+@dataclass(frozen=True)
+class Held:
+    """Where a picture lies: a folder, as the root of orders, and its name there."""
 
-    def __init__(self) -> None:
-        self._folder = os.fsencode(tempfile.mkdtemp(prefix="caseframe-spool-", dir=_place()))
+    root: bytes
+    name: bytes
+
+
+class Spool:
+    """Holds pictures as files; in memory while there is room, else in the temporary folder.
+
+    `least_free` is how many bytes of memory are left to others.
+    """
+
+    def __init__(
+        self, memory: Path = _MEMORY, disk: Path | None = None, least_free: int = _LEAST_FREE
+    ) -> None:
+        self._memory = memory
+        self._disk = disk or Path(tempfile.gettempdir())
+        self._least_free = least_free
+        self._folders: dict[Path, bytes] = {}
         self._numbers = itertools.count(1)
 
-    @property
-    def root(self) -> bytes:
-        """The folder, as the root of orders."""
-        return self._folder
+    def nothing(self) -> Held:
+        """A place that no picture has, for orders that open none."""
+        return Held(os.fsencode(self._disk), self._name())
 
-    def name(self) -> bytes:
-        """A name that no picture has here."""
-        return b"%d" % next(self._numbers)
+    def put(self, data: bytes) -> Held:
+        """Store a picture. Raises ServiceAway while there is no room: others will be dropped."""
+        places = [self._disk]
+        if self._fits(len(data)):
+            places.insert(0, self._memory)
+        for place in places:
+            try:
+                return self._stored(place, data)
+            except OSError as error:
+                said = error.strerror
+        raise ServiceAway(f"no picture can be stored in {self._disk}: {said}")
 
-    def put(self, data: bytes) -> bytes:
-        """Store a picture; its name below the root. Raises OSError when there is no room."""
-        name = self.name()
-        with open(os.path.join(self._folder, name), "xb") as file:
-            file.write(data)
-        return name
-
-    def drop(self, name: bytes) -> None:
+    def drop(self, held: Held) -> None:
         """Forget a picture."""
         with suppress(OSError):
-            os.unlink(os.path.join(self._folder, name))
+            os.unlink(os.path.join(held.root, held.name))
 
     def close(self) -> None:
-        """Remove the folder with all that is in it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the folders with all that is in them."""
+        for folder in self._folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
 
+    def _name(self) -> bytes:
+        return b"%d" % next(self._numbers)
 
-def _place() -> str | None:
-    try:
-        status = os.statvfs(_MEMORY)
-    except OSError:
-        return None
-    free = status.f_bavail * status.f_frsize
-    return _MEMORY if free >= _LEAST_FREE and os.access(_MEMORY, os.W_OK) else None
+    def _fits(self, size: int) -> bool:
+        try:
+            status = os.statvfs(self._memory)
+        except OSError:
+            return False
+        free = status.f_bavail * status.f_frsize
+        return free - size >= self._least_free and os.access(self._memory, os.W_OK)
+
+    def _stored(self, place: Path, data: bytes) -> Held:
+        held = Held(self._folder(place), self._name())
+        try:
+            with open(os.path.join(held.root, held.name), "xb") as file:
+                file.write(data)
+        except OSError:
+            self.drop(held)  # its beginning would take room until we end
+            raise
+        return held
+
+    def _folder(self, place: Path) -> bytes:
+        if place not in self._folders:
+            made = tempfile.mkdtemp(prefix="caseframe-spool-", dir=place)
+            self._folders[place] = os.fsencode(made)
+        return self._folders[place]

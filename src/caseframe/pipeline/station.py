@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import structlog
 from aio_pika.abc import AbstractChannel
@@ -27,11 +28,12 @@ from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
 from caseframe.pipeline.answers import EXPIRED, payload_of
 from caseframe.pipeline.original import to_message
 from caseframe.pipeline.pool import OrderPool
-from caseframe.pipeline.spool import Spool
+from caseframe.pipeline.spool import Held, Spool
 from caseframe.stages.stage import Stage, needs_picture
 
 _log = structlog.get_logger(__name__)
 _AWAY_SECONDS = 1.0
+T = TypeVar("T")
 
 
 class Pictures(Protocol):
@@ -85,13 +87,14 @@ class Station:
         pictures: Pictures,
         options: StationOptions,
         metrics: StationMetrics,
+        spool: Spool | None = None,
     ) -> None:
         self._stages = {options.queues[stage.name]: stage for stage in stages}
         self._pool = pool
         self._pictures = pictures
         self._options = options
         self._metrics = metrics
-        self._spool = Spool()
+        self._spool = spool or Spool()
         self._closing = False
         self._bus = Bus(amqp, self._declare)
         for queue in self._stages:
@@ -179,47 +182,53 @@ class Station:
             await delivery.ack()
 
     async def _worked(self, stage: Stage, task: wire.Task, delivery: Delivery) -> StageOutcome:
-        """What became of the task. Raises ServiceAway when the picture cannot be had now."""
+        """What became of the task. Raises ServiceAway when we are to end before it is done."""
         if not needs_picture(stage):
-            return await self._run(stage, task, self._spool.name())
+            return await self._run(stage, task, self._spool.nothing())
         correlation, token = wire.correlation(delivery.headers), wire.token(delivery.headers)
         try:
-            data = await self._fetched(task.path, token, correlation)
+            data = await self._patiently(
+                "picture.away", lambda: self._pictures.fetch(task.path, token, correlation)
+            )
         except ReadError as error:
             return _ended(stage, TaskState.FAILED, str(error))
         except TokenRefused as error:
             return StageOutcome(stage.name, stage.version, TaskState.FAILED, reason=str(error),
                                 attempts=0)  # fmt: skip
         self._metrics.fetched.inc(len(data))
-        name = self._spool.put(data)
+        held = await self._patiently("spool.full", partial(self._put, data))
         del data
         try:
-            return await self._run(stage, task, name)
+            return await self._run(stage, task, held)
         finally:
-            self._spool.drop(name)
+            self._spool.drop(held)
 
-    async def _run(self, stage: Stage, task: wire.Task, name: bytes) -> StageOutcome:
+    async def _put(self, data: bytes) -> Held:
+        return self._spool.put(data)
+
+    async def _run(self, stage: Stage, task: wire.Task, held: Held) -> StageOutcome:
         order = Order(
-            root=self._spool.root,
-            path=name,
+            root=held.root,
+            path=held.name,
             stages=(stage.name,),
             ingest=False,
             sha256=bytes.fromhex(task.sha256) if task.sha256 else None,
             given={base: json.dumps(result) for base, result in task.given.items()},
         )
-        return _of(stage, await self._pool.do(order))
+        done = await self._patiently("workers.away", lambda: self._pool.do(order))
+        return _of(stage, done)
 
-    async def _fetched(self, path: bytes, token: str, correlation: str) -> bytes:
-        """The picture, however long the job manager is away.
+    async def _patiently(self, event: str, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives, however long a part that it needs is away.
 
         To give the task back meanwhile would only send it in circles. Raises ServiceAway when we
         are to end.
         """
         while True:
             try:
-                return await self._pictures.fetch(path, token, correlation)
+                return await work()
             except ServiceAway as error:
-                _log.warning("picture.away", reason=str(error))
+                _log.warning(event, reason=str(error))
                 if self._closing:
                     raise
             await asyncio.sleep(_AWAY_SECONDS)

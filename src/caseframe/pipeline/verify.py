@@ -13,13 +13,15 @@ from caseframe.catalog import evidence, jobs
 from caseframe.catalog.database import Catalog
 from caseframe.catalog.evidence import KnownFile
 from caseframe.domain.evidence import Examined, FileState
-from caseframe.domain.work import Order
+from caseframe.domain.work import JobState, Order
+from caseframe.pipeline.missing import Fate, fate
 from caseframe.pipeline.progress import Progress
 from caseframe.pipeline.runner import Runner
-from caseframe.scanner.reading import exists_beneath, open_root
+from caseframe.scanner.reading import open_root
 from caseframe.scanner.walk import Entry, check_source, walk
 
 _BATCH = 512
+_READABLE = "could not be read at the scan and can be now"
 
 
 class Verdict(StrEnum):
@@ -31,6 +33,7 @@ class Verdict(StrEnum):
     MISSING = "missing"
     UNREADABLE = "unreadable"
     NEW = "new"
+    NOT_SCANNED = "not scanned"
     NOT_HASHED = "not hashed"
 
 
@@ -52,6 +55,7 @@ class Verification:
         self._progress = progress or Progress(phase="verify")
         self._waiting: dict[bytes, KnownFile] = {}
         self._aside: list[Finding] = []
+        self._unread: set[bytes] = set()  # names that the walk met and could not look into
         self.counts: Counter[Verdict] = Counter()
 
     def run(self, job: jobs.Job) -> Iterator[Finding]:
@@ -86,15 +90,15 @@ class Verification:
                 known = evidence.files_at(connection, job.id, [entry.path for entry in batch])
             for entry in batch:
                 file = known.get(entry.path)
+                if entry.unreadable:
+                    self._unread.add(entry.path)
                 if file is None:
-                    self._aside.append(
-                        Finding(entry.path, Verdict.NEW, "was not there at the scan")
-                    )
+                    self._aside.append(_unknown(job, entry.path))
                 elif entry.skipped is not None:
                     self._aside.append(_compare_special(file, entry))
                 else:
                     self._waiting[entry.path] = file
-                    yield _order(job, file)
+                    yield _order(job, file, entry)
 
     def _missing(self, job: jobs.Job) -> Iterator[Finding]:
         # Asked of the file system once more, path by path: remembering every file that the walk
@@ -104,49 +108,85 @@ class Verification:
             last = 0
             while page := self._page(job, last):
                 for file in page:
-                    if not exists_beneath(root, file.path):
-                        yield from self._tell(
-                            Finding(file.path, Verdict.MISSING, "is not there any more")
-                        )
+                    yield from self._tell_gone(file, fate(root, file, self._unread))
                 last = page[-1].id
         finally:
             os.close(root)
+
+    def _tell_gone(self, file: KnownFile, now: Fate) -> Iterator[Finding]:
+        if now is Fate.OPENED:
+            yield from self._tell(Finding(file.path, Verdict.CHANGED, _READABLE))
+        elif now is Fate.GONE:
+            yield from self._tell(Finding(file.path, Verdict.MISSING, "is not there any more"))
 
     def _page(self, job: jobs.Job, last: int) -> list[KnownFile]:
         with self._catalog.read() as connection:
             return evidence.files_page(connection, job.id, after=last)
 
 
-def _order(job: jobs.Job, file: KnownFile) -> Order:
+def _unknown(job: jobs.Job, path: bytes) -> Finding:
+    """A file that the catalog does not know: only a scan that came to its end would have met it."""
+    if job.state is JobState.FINISHED:
+        return Finding(path, Verdict.NEW, "was not there at the scan")
+    return Finding(path, Verdict.NOT_SCANNED, "not scanned yet")
+
+
+def _order(job: jobs.Job, file: KnownFile, entry: Entry) -> Order:
     expected = frozenset({file.sha256}) if file.sha256 else frozenset[bytes]()
-    return Order(root=job.source, path=file.path, known=expected)
+    return Order(
+        root=job.source,
+        path=file.path,
+        known=expected,
+        size=entry.size,
+        modified_ns=entry.modified_ns,
+    )
 
 
 def _compare_special(file: KnownFile, entry: Entry) -> Finding:
-    if file.sha256 is None:
-        return Finding(file.path, Verdict.SAME)
-    return Finding(file.path, Verdict.CHANGED, f"was a file and is now: {entry.skipped}")
+    """What became of a name that is no regular file now, by all that can be told without opening.
+
+    The catalog does not hold where a link leads, so one that was made anew counts as changed.
+    """
+    now = entry.skipped or "no regular file"
+    if entry.unreadable and file.state != FileState.UNREADABLE:
+        return Finding(file.path, Verdict.UNREADABLE, now)
+    if file.sha256 is not None or file.mime != entry.mime:
+        was = "a file" if file.sha256 is not None else file.mime or "of unknown type"
+        return Finding(file.path, Verdict.CHANGED, f"was {was} and is now: {now}")
+    if (entry.size, entry.modified_ns) != (file.size, file.modified_ns):
+        return Finding(file.path, Verdict.CHANGED, f"size or time differ; it is a {now}")
+    return Finding(file.path, Verdict.SAME)
 
 
 def _compare(file: KnownFile, examined: Examined) -> Finding:
     if examined.state is FileState.UNREADABLE:
         return Finding(file.path, Verdict.UNREADABLE, examined.reason or "cannot be read")
+    now = examined.digests.sha256 if examined.digests else None
+    different = _different(file.sha256, now)
+    if file.state == FileState.UNREADABLE:
+        detail = f"{_READABLE}; {different}" if different else _READABLE
+        return Finding(file.path, Verdict.CHANGED, detail)
     if file.sha256 is None:
         return _compare_unhashed(file, examined)
-    now = examined.digests.sha256 if examined.digests else None
-    if now != file.sha256:
-        shown = now.hex() if now else "not computed"
-        return Finding(
-            file.path, Verdict.CHANGED, f"SHA-256 was {file.sha256.hex()} and is {shown}"
-        )
+    if different is not None:
+        return Finding(file.path, Verdict.CHANGED, different)
     if examined.modified_ns != file.modified_ns:
         return Finding(file.path, Verdict.TOUCHED, "same content, another modification time")
     return Finding(file.path, Verdict.SAME)
 
 
+def _different(before: bytes | None, now: bytes | None) -> str | None:
+    """How digests differ, in words; None where they do not, or there was none before."""
+    if before is None or now == before:
+        return None
+    return f"SHA-256 was {before.hex()} and is {now.hex() if now else 'not computed'}"
+
+
 def _compare_unhashed(file: KnownFile, examined: Examined) -> Finding:
-    if file.state == FileState.UNREADABLE:
-        return Finding(file.path, Verdict.CHANGED, "could not be read at the scan and can be now")
+    if examined.mime != file.mime:
+        return Finding(
+            file.path, Verdict.CHANGED, f"was {file.mime or 'of unknown type'}, is {examined.mime}"
+        )
     if (examined.size, examined.modified_ns) != (file.size, file.modified_ns):
         return Finding(
             file.path, Verdict.CHANGED, "size or time differ; its content was not hashed"

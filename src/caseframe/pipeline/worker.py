@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from caseframe.domain.errors import PictureError, ReadError, StageError, StageUnavailable
 from caseframe.domain.evidence import Examined, FileState, PictureInfo
 from caseframe.domain.text import one_line
-from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
+from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState, unreadable
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.reading import open_root
 from caseframe.scanner.scan import scan_file
@@ -138,12 +138,14 @@ class Worker:
             root = self._root(order.root)
         except OSError as error:
             gone = f"the source folder cannot be opened: {error.strerror}"
-            return Begun(Outcome(order, Examined(FileState.UNREADABLE, 0, 0, gone)))
+            return Begun(Outcome(order, unreadable(order, gone)))
         scanned = scan_file(
             root, order.path, self._limits, known=order.known, step=self._step(order)
         )
         examined = scanned.examined
-        if examined.digests is not None and examined.digests.sha256 in order.known:
+        if examined.state is FileState.UNREADABLE:
+            examined = unreadable(order, examined.reason or "cannot be read")
+        if examined.digests is not None and examined.digests.sha256 in order.known | order.anew:
             return Begun(Outcome(order, examined, already_known=True))
         if order.sha256 is not None and _digest(examined) != order.sha256:
             return Begun(Outcome(order, _moved(examined)))

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -23,17 +23,19 @@ def limit_memory(most: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
-def leave_with_parent() -> None:
+def leave_with_parent(look: Callable[[], None] = lambda: None) -> None:
     """End this process soon after its parent is gone, even when the parent was killed.
 
     Also when it was gone already: of a fork server's children, the parent is whoever asked for
-    them, and the server may have ended before this is called.
+    them, and the server may have ended before this is called. The thread that sees to it calls
+    `look` twice a second, which may end the process for a reason of its own.
     """
     parent, asked_by = os.getppid(), multiprocessing.parent_process()
 
     def watch() -> None:
         while os.getppid() == parent and (asked_by is None or asked_by.is_alive()):
             time.sleep(0.5)
+            look()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="watch-parent").start()
@@ -45,8 +47,13 @@ def alarm(seconds: float) -> Iterator[None]:
 
     The alarm's default action is the system's own and needs nothing of a hanging library.
     """
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    renew(seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def renew(seconds: float) -> None:
+    """Count the `alarm` that this process is under from now on anew."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)

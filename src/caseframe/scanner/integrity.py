@@ -11,6 +11,9 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 
 def damage(mime: str, data: bytes) -> str | None:
     """What is structurally wrong with a picture of this type, or None."""
@@ -122,38 +125,81 @@ def _tiff(data: bytes) -> str | None:
     order = "<" if data[:1] == b"I" else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     met: set[int] = set()
+    strips = _Strips(data, order)
     while at and at not in met:
         met.add(at)
         (count,) = struct.unpack_from(order + "H", data, at)
-        if (reason := _tiff_page(data, order, at + 2, count)) is not None:
+        if (reason := _tiff_page(strips, at + 2, count)) is not None:
             return f"TIFF page {len(met)} {reason}"
         (at,) = struct.unpack_from(order + "I", data, at + 2 + 12 * count)
     return "TIFF pages run in a circle" if at else None
 
 
-def _tiff_page(data: bytes, order: str, at: int, count: int) -> str | None:
-    values: dict[int, tuple[int, ...]] = {}
+def _tiff_page(strips: _Strips, at: int, count: int) -> str | None:
+    if not strips.room(12 * count):
+        return _TIFF_TOO_MUCH
+    lists: dict[int, _List] = {}
     for index in range(count):
-        tag, kind, number = struct.unpack_from(order + "HHI", data, at + 12 * index)
+        entry = at + 12 * index
+        tag, kind, number = struct.unpack_from(strips.order + "HHI", strips.data, entry)
         if tag in _TIFF_PLACES and kind in {3, 4}:
-            values[tag] = _tiff_values(data, order, at + 12 * index + 8, kind, number)
+            lists[tag] = strips.place(entry + 8, kind, number)
     for offsets, sizes in ((273, 279), (324, 325)):
-        pairs = zip(values.get(offsets, ()), values.get(sizes, ()), strict=False)
-        if any(offset + size > len(data) for offset, size in pairs):
-            return "is cut short: its pixels reach past the end of the file"
+        if offsets in lists and sizes in lists:
+            reason = strips.fault(lists[offsets], lists[sizes])
+            if reason is not None:
+                return reason
     return None
 
 
 _TIFF_PLACES = {273, 279, 324, 325}
+_TIFF_TOO_MUCH = "and those before it name more than the file can hold"
+_List = tuple[int, int, int]
+"""Where the values of a tag begin, the bytes of one, and how many they are."""
 
 
-def _tiff_values(data: bytes, order: str, at: int, kind: int, count: int) -> tuple[int, ...]:
-    size, letter = (2, "H") if kind == 3 else (4, "I")
-    if size * count > 4:
-        (at,) = struct.unpack_from(order + "I", data, at)
-    if at + size * count > len(data):
-        raise IndexError(at)
-    return struct.unpack_from(f"{order}{count}{letter}", data, at)
+class _Strips:
+    """Where the pixels of all pages lie; each list of them is looked at once.
+
+    What does not overlap fits into the file together, so its size bounds the work, whatever its
+    pages say.
+    """
+
+    def __init__(self, data: bytes, order: str) -> None:
+        self.data, self.order = data, order
+        self._seen: set[tuple[_List, _List]] = set()
+        self._left = 2 * len(data)  # pages may share the list of sizes and not that of offsets
+
+    def place(self, at: int, kind: int, count: int) -> _List:
+        """The list of a tag whose value stands at `at`. Raises IndexError beyond the end."""
+        size = 2 if kind == 3 else 4
+        if size * count > 4:
+            (at,) = struct.unpack_from(self.order + "I", self.data, at)
+        if at + size * count > len(self.data):
+            raise IndexError(at)
+        return at, size, count
+
+    def room(self, size: int) -> bool:
+        """Count `size` bytes as looked at; False when that is more than there can be."""
+        self._left -= size
+        return self._left >= 0
+
+    def fault(self, offsets: _List, sizes: _List) -> str | None:
+        """What is wrong with strips that begin there and are so long."""
+        if (offsets, sizes) in self._seen:
+            return None
+        self._seen.add((offsets, sizes))
+        if not self.room(sum(size * count for _, size, count in (offsets, sizes))):
+            return _TIFF_TOO_MUCH
+        count = min(offsets[2], sizes[2])
+        ends = self._values(offsets)[:count] + self._values(sizes)[:count]
+        if count and int(ends.max()) > len(self.data):
+            return "is cut short: its pixels reach past the end of the file"
+        return None
+
+    def _values(self, wanted: _List) -> npt.NDArray[np.uint64]:
+        at, size, count = wanted
+        return np.frombuffer(self.data, f"{self.order}u{size}", count, at).astype(np.uint64)
 
 
 _CHECKS: dict[str, Callable[[bytes], str | None]] = {

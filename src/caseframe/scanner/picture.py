@@ -6,35 +6,28 @@ fraction of the work and reports data that it had to guess; everything else thro
 
 from __future__ import annotations
 
-import io
-import struct
 import warnings
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile
 
 from caseframe.domain.errors import OverLimit, PictureError
-from caseframe.domain.evidence import PictureInfo, Thumbnail
-from caseframe.domain.text import one_line
+from caseframe.domain.evidence import MOST_PIXELS_A_SIDE, PictureInfo, Thumbnail
 from caseframe.scanner.integrity import damage, png_chunk
 from caseframe.scanner.jpeg import JpegHeader, read_header
 from caseframe.scanner.limits import Limits
+from caseframe.scanner.opening import DECODE_ERRORS, damaged_frame, opened, said
 from caseframe.scanner.sniff import JPEG, PNG, TIFF, Kind
 
 Pixels = npt.NDArray[np.uint8]
 
 cv2.setNumThreads(1)
-Image.MAX_IMAGE_PIXELS = None  # our own limit is checked on the header, before anything is decoded
 
-_FORMATS = {
-    "JPEG": ("JPEG", "MPO"),
-    "HEIC": ("HEIF",),
-}
 _COLORSPACES = {
     "1": "Gray", "L": "Gray", "LA": "Gray", "I": "Gray", "F": "Gray",
     "I;16": "Gray", "I;16B": "Gray", "I;16L": "Gray",
@@ -49,32 +42,6 @@ _WEIGHT = {"WebP": 3}
 # Progressive JPEGs hold about 10 scans; every scan passes over all coefficients of the picture.
 _SCANS = 50
 _THUMBNAIL_QUALITY = 80
-# What Pillow's decoders raise on malformed data, by their documentation and by trial.
-_DECODE_ERRORS = (
-    OSError, ValueError, SyntaxError, EOFError, TypeError, KeyError, IndexError, AttributeError,
-    OverflowError, ZeroDivisionError, RuntimeError, struct.error, UnidentifiedImageError,
-    Image.DecompressionBombError,
-)  # fmt: skip
-
-
-def _open(data: bytes, kind: Kind) -> Image.Image:
-    """The picture by Pillow, which may be no format but the one that its first bytes say."""
-    if kind.format == "HEIC":
-        _learn_heif()
-    return Image.open(io.BytesIO(data), formats=_FORMATS.get(kind.format, (kind.format.upper(),)))
-
-
-@cache
-def _learn_heif() -> None:
-    import pillow_heif  # noqa: PLC0415 - slow to load, and most folders hold no such picture
-
-    pillow_heif.register_heif_opener(thumbnails=False)
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # its own words hold a memory address
-        return "it is not what its first bytes say"
-    return one_line(str(error) or type(error).__name__)
 
 
 class Picture:
@@ -89,7 +56,7 @@ class Picture:
         self._kind = kind
         self._limits = limits
         self._fitted: dict[int, Pixels] = {}
-        self._whole: Pixels | None = None
+        self._reduced: dict[int, Pixels] = {}
         self._failure: PictureError | None = None
         self._no_header: str | None = None
         self.damage: str | None = None
@@ -100,29 +67,32 @@ class Picture:
         return self._data
 
     def give_up_header(self, reason: str | None) -> None:
-        """From now on neither header nor pixels are tried (they killed a worker); None: nothing."""
+        """From now on neither header nor pixels are tried (they killed a worker); None: nothing.
+
+        A worker that ended, or had no time left, says nothing of the content: OverLimit.
+        """
         self._no_header = reason
         self.give_up_pixels(reason)
 
     def give_up_pixels(self, reason: str | None) -> None:
-        """From now on `pixels` raises PictureError with this reason; None: nothing."""
+        """From now on `pixels` raises OverLimit with this reason; None: nothing."""
         if reason is not None:
-            self._failure = PictureError(reason)
+            self._failure = OverLimit(reason)
 
     @cached_property
     def _header(self) -> Image.Image:
         if self._no_header is not None:
-            raise PictureError(self._no_header)
+            raise OverLimit(self._no_header)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter(
                     "ignore"
                 )  # remarks on odd metadata; the exif stage keeps them
-                return _open(self._data, self._kind)
-        except _DECODE_ERRORS as error:
+                return opened(self._data, self._kind)
+        except DECODE_ERRORS as error:
             if "too large" in str(error):  # Pillow's bound on compressed text and profiles in PNG
-                raise OverLimit(f"its header holds a decompression bomb: {_said(error)}") from error
-            raise PictureError(f"the header cannot be read: {_said(error)}") from error
+                raise OverLimit(f"its header holds a decompression bomb: {said(error)}") from error
+            raise PictureError(f"the header cannot be read: {said(error)}") from error
 
     @cached_property
     def _jpeg(self) -> JpegHeader | None:
@@ -153,7 +123,7 @@ class Picture:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 value = self._exif().get(_ORIENTATION, 1)
-        except _DECODE_ERRORS:
+        except DECODE_ERRORS:
             return 1  # the exif stage reports metadata that cannot be read
         return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -168,6 +138,11 @@ class Picture:
     def check_limits(self) -> None:
         """Raise OverLimit when decoding would exceed the limits; reads only the header."""
         info = self.info
+        if max(info.width, info.height) > MOST_PIXELS_A_SIDE:
+            raise OverLimit(
+                f"{info.width} x {info.height}: no side may have more than "
+                f"{MOST_PIXELS_A_SIDE} pixels"
+            )
         pixels = info.width * info.height
         limit = self._limits.max_pixels // _WEIGHT.get(info.format, 1)
         if pixels > limit:
@@ -175,7 +150,7 @@ class Picture:
                 f"{info.width} x {info.height} is {pixels / 1e6:,.0f} million pixels, over the "
                 f"limit of {limit / 1e6:,.0f} million for {info.format} (setting max_pixels)"
             )
-        if self._jpeg is not None and self._jpeg.progressive:
+        if self._kind is JPEG and (self._jpeg is None or self._jpeg.progressive):
             scans = self._data.count(b"\xff\xda")
             if scans * pixels > self._limits.max_pixels * _SCANS:
                 raise OverLimit(f"a JPEG of {scans:,} scans, each as much work as a whole picture")
@@ -203,9 +178,11 @@ class Picture:
         ):
             fitted = _fit(scaled, self._wanted(max_side))
         else:
-            if self._whole is None:
-                self._whole = self._decode_with_pillow(max_side)
-            fitted = _fit(self._whole, self._wanted(max_side))
+            # Reduced before it is converted: a picture at the limit would not fit in memory twice.
+            factor = max(1, max(self.info.width, self.info.height) // max(max_side, _LEAST_SIDE))
+            if factor not in self._reduced:
+                self._reduced[factor] = self._decode_with_pillow(factor)
+            fitted = _fit(self._reduced[factor], self._wanted(max_side))
         turn = 1 if self._kind in _TURNED_BY_PILLOW else self.info.orientation
         upright = np.ascontiguousarray(_upright(fitted, turn))
         upright.flags.writeable = False
@@ -230,7 +207,7 @@ class Picture:
         try:
             decoded = simplejpeg.decode_jpeg(self._data, min_factor=1, **wanted)
         except ValueError as error:
-            self.damage = _said(error)
+            self.damage = said(error)
         else:
             return decoded
         try:
@@ -239,29 +216,32 @@ class Picture:
             return None  # arithmetic coding, 12 bits…: Pillow may know it, and says so if not
         return decoded
 
-    def _decode_with_pillow(self, max_side: int) -> Pixels:
+    def _decode_with_pillow(self, factor: int) -> Pixels:
         self.damage = damage(self._kind.mime, self._data)
         image = self._loaded()
-        # Reduced before it is converted: a picture at the limit would not fit in memory twice.
-        factor = max(image.size) // max(max_side, 2048)
         return _to_rgb(image.reduce(factor) if factor > 1 and image.mode in _REDUCIBLE else image)
 
     def _loaded(self) -> Image.Image:
         try:
-            return self._load(lenient=False)
-        except _DECODE_ERRORS as error:
-            self.damage = self.damage or _said(error)
+            image = self._load(lenient=False)
+        except DECODE_ERRORS as error:
+            self.damage = self.damage or said(error)
+        else:
+            self.damage = self.damage or damaged_frame(
+                self._data, self._kind, self._limits.max_pixels
+            )
+            return image
         try:
             return self._load(lenient=True)
-        except _DECODE_ERRORS as error:
-            raise PictureError(f"nothing can be decoded: {_said(error)}") from error
+        except DECODE_ERRORS as error:
+            raise PictureError(f"nothing can be decoded: {said(error)}") from error
 
     def _load(self, *, lenient: bool) -> Image.Image:
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                image = _open(self._data, self._kind)
+                image = opened(self._data, self._kind)
                 image.load()
             return image
         finally:
@@ -282,6 +262,7 @@ def jpeg(pixels: Pixels, quality: int = 90) -> bytes:
     return made
 
 
+_LEAST_SIDE = 2048  # what is asked for in smaller sizes is made of one decode
 _REDUCIBLE = {"L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "La", "RGBa"}
 
 

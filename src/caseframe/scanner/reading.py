@@ -7,10 +7,13 @@ reaches paths longer than the operating system takes in one call.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
+from itertools import chain
 
 from caseframe.domain.errors import ReadError
 
@@ -20,6 +23,7 @@ _BASE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _FILE = _BASE | os.O_NONBLOCK  # a named pipe put in a file's place must not hang us
 _FOLDER = _BASE | os.O_DIRECTORY
 CHUNK = 1 << 20
+_PIECE = 8 << 20  # larger than most pictures
 
 
 def _open(name: bytes, flags: int, parent: int | None) -> int:
@@ -61,21 +65,28 @@ def open_beneath(root: int, path: bytes, *, folder: bool = False) -> int:
             os.close(at)
 
 
-def exists_beneath(root: int, path: bytes) -> bool:
-    """Whether any name, of whatever kind, stands at `path` below the folder `root`."""
+class Standing(Enum):
+    """What stands at a path: nothing, a folder, or another name, of whatever kind."""
+
+    NOTHING = "nothing"
+    FOLDER = "folder"
+    NAME = "name"
+
+
+def standing_beneath(root: int, path: bytes) -> Standing:
+    """What stands at `path` below the folder `root`; nothing where it cannot be told."""
     folder, _, name = path.rpartition(b"/")
     try:
         at = open_beneath(root, folder, folder=True) if folder else os.dup(root)
     except OSError:
-        return False
+        return Standing.NOTHING
     try:
-        os.lstat(name, dir_fd=at)
+        mode = os.lstat(name, dir_fd=at).st_mode
     except OSError:
-        return False
-    else:
-        return True
+        return Standing.NOTHING
     finally:
         os.close(at)
+    return Standing.FOLDER if stat.S_ISDIR(mode) else Standing.NAME
 
 
 @contextmanager
@@ -97,32 +108,62 @@ def opened(root: int, path: bytes) -> Iterator[tuple[int, os.stat_result]]:
         os.close(descriptor)
 
 
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ReadError(f"cannot be read: {error.strerror}") from error
+
+
+def read_head(descriptor: int, most: int) -> bytes:
+    """The first bytes, at most so many; what is read next stays. Raises ReadError."""
+    with _readable():
+        return os.pread(descriptor, most, 0)
+
+
 def read_chunks(descriptor: int, chunk: int = CHUNK) -> Iterator[bytes]:
     """The file's bytes in pieces. Raises ReadError when the disk does."""
     while True:
-        try:
+        with _readable():
             piece = os.read(descriptor, chunk)
-        except OSError as error:
-            raise ReadError(f"cannot be read: {error.strerror}") from error
         if not piece:
             return
         yield piece
 
 
-def read_all(descriptor: int, expected: int) -> bytes:
-    """All bytes of a file of `expected` size; one read call for most files."""
-    try:
-        first = os.read(descriptor, expected + 1)
-    except OSError as error:
-        raise ReadError(f"cannot be read: {error.strerror}") from error
+def silent() -> None:
+    """For those who need not know that a piece was read."""
+
+
+def read_all(descriptor: int, expected: int, told: Callable[[], object] = silent) -> bytes:
+    """All bytes of a file of `expected` size; one read call for most files.
+
+    `told` is called after each piece. Raises ReadError when the disk does.
+    """
+    with _readable():
+        first = os.read(descriptor, min(expected, _PIECE) + 1)
     if len(first) == expected:
         return first
-    return first + b"".join(read_chunks(descriptor))
+    whole = io.BytesIO()  # gives its bytes away without copying them, unlike join
+    for piece in chain((first,), read_chunks(descriptor, _PIECE)):
+        told()
+        whole.write(piece)
+        if whole.tell() > expected:
+            break  # what grows while it is read need never end
+    return whole.getvalue()
 
 
 def ensure_unchanged(descriptor: int, before: os.stat_result, read: int) -> None:
     """Raise ReadError when the file changed while it was read, so that no mixture is recorded."""
-    after = os.fstat(descriptor)
-    same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    if not same or read != before.st_size:
+    with _readable():
+        after = os.fstat(descriptor)
+    if _stamp(after) != _stamp(before):
         raise ReadError("changed while it was being read; scan again when nothing writes to it")
+    if read != before.st_size:
+        raise ReadError(f"is said to hold {before.st_size} bytes, and {read} came when it was read")
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    # The modification time can be put back by whoever wrote, the time of change cannot.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

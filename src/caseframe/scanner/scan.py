@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from caseframe.domain.errors import OverLimit, PictureError, ReadError
-from caseframe.domain.evidence import Digests, Examined, FileState, PictureInfo
+from caseframe.domain.evidence import Digests, Examined, FileState, PictureInfo, held_time
 from caseframe.scanner.digest import digests
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.picture import Picture
-from caseframe.scanner.reading import ensure_unchanged, opened, read_all, read_chunks
+from caseframe.scanner.reading import ensure_unchanged, opened, read_all, read_chunks, read_head
 from caseframe.scanner.sniff import HEAD, Kind, extension_note, sniff
 
 Step = Callable[[str], str | None]
-"""Told the name of each step before it starts; answers why it must be left out, or None."""
+"""Told the name of each step before it starts; answers why it must be left out, or None.
+
+It is told of "open" again after each piece that was read.
+"""
 TOO_MUCH_MEMORY = "decoding it takes more memory than a worker may use (worker_memory_mb)"
 
 
@@ -46,50 +49,56 @@ def scan_file(
     """
     try:
         with opened(root, path) as (descriptor, status):
-            content, kind, digest = _read(descriptor, status, limits)
+            content, kind, digest = _read(descriptor, status, limits, lambda: step("open"))
     except ReadError as error:
         return Scanned(Examined(FileState.UNREADABLE, 0, 0, str(error)))
-    base = Examined(
-        FileState.NOT_A_PICTURE, status.st_size, status.st_mtime_ns, mime=kind.mime, digests=digest
-    )
+    base = _base(status, kind, digest)
     if digest is not None and digest.sha256 in known:
         return Scanned(_noted(replace(base, state=FileState.PICTURE), path, kind))
     return _judge(base, path, kind, content, limits, step)
 
 
+def _base(status: os.stat_result, kind: Kind, digest: Digests | None) -> Examined:
+    modified_ns, note = held_time(status.st_mtime_ns)
+    return Examined(
+        FileState.NOT_A_PICTURE, status.st_size, modified_ns, mime=kind.mime, digests=digest,
+        notes=(note,) if note else (),
+    )  # fmt: skip
+
+
 def _read(
-    descriptor: int, status: os.stat_result, limits: Limits
+    descriptor: int, status: os.stat_result, limits: Limits, told: Callable[[], object]
 ) -> tuple[bytes | None, Kind, Digests | None]:
     """(the whole content or None, its kind, its digests or None when left alone)."""
     size = status.st_size
-    if size <= limits.max_file_bytes:
-        head = read_all(descriptor, size) if size <= limits.other_hash_bytes else b""
-        if not head and size:
-            head = os.pread(descriptor, HEAD, 0)
-        kind = sniff(head)
-        if len(head) < size and kind.picture:
-            head = read_all(descriptor, size)
-        if len(head) < size and not kind.picture:
+    kind = None
+    if size > min(limits.max_file_bytes, limits.other_hash_bytes):
+        kind = sniff(read_head(descriptor, HEAD))
+        if not kind.picture and size > limits.other_hash_bytes:
             return None, kind, None
-        ensure_unchanged(descriptor, status, len(head))
-        return head, kind, digests((head,))
-    kind = sniff(os.pread(descriptor, HEAD, 0))
-    if not kind.picture:
-        return None, kind, None
-    count = _Counter()
-    digest = digests(count.over(read_chunks(descriptor)))
-    ensure_unchanged(descriptor, status, count.total)
-    return None, kind, digest
+        if size > limits.max_file_bytes:
+            count = _Counter(size, told)
+            digest = digests(count.over(read_chunks(descriptor)))
+            ensure_unchanged(descriptor, status, count.total)
+            return None, kind, digest
+    content = read_all(descriptor, size, told)
+    ensure_unchanged(descriptor, status, len(content))
+    return content, kind or sniff(content), digests((content,))
 
 
 class _Counter:
-    def __init__(self) -> None:
+    def __init__(self, most: int, told: Callable[[], object]) -> None:
         self.total = 0
+        self._most = most
+        self._told = told
 
     def over(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             self.total += len(piece)
+            self._told()
             yield piece
+            if self.total > self._most:
+                return  # what grows while it is read need never end
 
 
 def _noted(examined: Examined, path: bytes, kind: Kind) -> Examined:
@@ -100,9 +109,9 @@ def _noted(examined: Examined, path: bytes, kind: Kind) -> Examined:
 def _judge(
     base: Examined, path: bytes, kind: Kind, content: bytes | None, limits: Limits, step: Step
 ) -> Scanned:
+    base = _noted(base, path, kind)
     if not kind.picture:
         return Scanned(replace(base, reason=_not_a_picture(kind, base, limits)))
-    base = _noted(base, path, kind)
     if base.size < limits.min_file_bytes:
         reason = f"{base.size} bytes, below the minimum of {limits.min_file_bytes} (min_file_bytes)"
         return Scanned(replace(base, state=FileState.OVER_LIMIT, reason=reason))

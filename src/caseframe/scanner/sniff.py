@@ -164,24 +164,34 @@ def _text(head: bytes) -> bool:
 
 
 def extension_note(path: bytes, kind: Kind) -> str | None:
-    """A remark when a picture's extension names another type; None when it fits or is missing."""
+    """A remark when a picture's extension names another type, or another type's a picture.
+
+    None when it fits or is missing.
+    """
     name = path.rpartition(b"/")[2]
     stem, dot, extension = name.rpartition(b".")
-    if not dot or not stem or not kind.picture:
+    if not dot or not stem or not extension:
         return None
     shown = extension.decode("utf-8", "replace").lower()
-    if shown in kind.extensions or not _names_a_type(shown):
+    if shown in kind.extensions:  # nearly always; what all types are called takes a while to load
         return None
-    return f"the extension .{shown} is wrong: the content is {kind.format}"
+    if shown not in (_claims() if kind.picture else _PICTURE_NAMES):
+        return None
+    return f"the extension .{shown} is wrong: {_content(kind)}"
+
+
+def _content(kind: Kind) -> str:
+    if kind in (EMPTY, UNKNOWN):
+        return "the file is empty" if kind == EMPTY else "the content is of no known type"
+    return f"the content is {kind.format if kind.picture else kind.mime}"
+
+
+_PICTURE_NAMES = frozenset().union(*(kind.extensions for kind in PICTURES))
 
 
 @cache
 def _claims() -> frozenset[str]:
+    """Extensions that claim any type at all; `.backup` or `.1` claims none."""
     known = {row.extension for row in puremagic.magic_header_array}
     known |= mimetypes.MimeTypes().types_map[True].keys()
-    return frozenset({name.lstrip(".") for name in known}.union(*(k.extensions for k in PICTURES)))
-
-
-def _names_a_type(extension: str) -> bool:
-    """Whether an extension claims any type at all; `.backup` or `.1` claims none."""
-    return extension in _claims()
+    return frozenset({name.lstrip(".") for name in known}) | _PICTURE_NAMES

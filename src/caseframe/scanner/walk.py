@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from caseframe.domain.errors import ReadError, SourceError
-from caseframe.domain.evidence import path_text
+from caseframe.domain.evidence import FOLDER, held_time, path_text
 from caseframe.scanner.reading import open_beneath, open_root
 
 _SPECIAL = {
@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 
     `skipped` is None for a regular file. `unreadable` is true when the name could not even be
     looked at (a folder without permission): then whatever is below it was not seen.
+    `modified_ns` is as `held_time` gives it.
     """
 
     path: bytes
@@ -56,16 +57,17 @@ def _entry(path: bytes, found: os.DirEntry[str]) -> Entry:
         status = found.stat(follow_symlinks=False)
     except OSError as error:
         return Entry(path, 0, 0, f"cannot be looked at: {error.strerror}", unreadable=True)
+    modified_ns, note = held_time(status.st_mtime_ns)
     if stat.S_ISREG(status.st_mode):
-        return Entry(path, status.st_size, status.st_mtime_ns)
+        return Entry(path, status.st_size, modified_ns)
     mime, reason = _SPECIAL.get(stat.S_IFMT(status.st_mode), (None, "no regular file, not read"))
-    return Entry(path, status.st_size, status.st_mtime_ns, reason, mime)
+    return Entry(path, status.st_size, modified_ns, f"{reason}; {note}" if note else reason, mime)
 
 
 def _unreadable(path: bytes, error: Exception) -> Entry:
     detail = error.strerror if isinstance(error, OSError) else str(error)
     reason = f"folder cannot be read: {detail}; nothing below it was seen"
-    return Entry(path, 0, 0, reason, "inode/directory", unreadable=True)
+    return Entry(path, 0, 0, reason, FOLDER, unreadable=True)
 
 
 def _list(root: int, folder: bytes) -> Iterator[tuple[bytes, os.DirEntry[str]]]:

@@ -62,7 +62,7 @@ class CaptionStage:
         from caseframe.vision.client import TlsFiles, VisionClient  # noqa: PLC0415 - workers only
 
         self._access = access = context.vision
-        tls = TlsFiles(access.ca, access.cert, access.key) if access.ca else None
+        tls = TlsFiles(access.ca, access.cert, access.key).wanted
         client = VisionClient(access.address, tls=tls, seconds=access.seconds)
         try:
             identity = client.identity(access.model)

@@ -47,6 +47,8 @@ class Allowance:
         self._limit = calls
         self._item = RateLimitItemPerHour(max(calls, 1))
         self._limiter = limiter(storage)
+        self.remote = not storage.startswith("memory:")
+        """Whether counting may wait for another machine: then ask from a thread."""
 
     def left(self, address: str) -> Left:
         """What the client there may still ask for."""
@@ -67,11 +69,12 @@ class Allowance:
 
     def use(self, address: str) -> None:
         """Count one call. Raises as `check` does; of calls at the same moment none is missed."""
+        if self._limit:
+            with counting():
+                if self._limiter.hit(self._item, self._key(address)):
+                    return
         self.check(address)
-        with counting():
-            counted = self._limiter.hit(self._item, self._key(address))
-        if not counted:
-            raise AllowanceUsed(self._limit, self.left(address).wait or 1)
+        raise AllowanceUsed(self._limit, 1)  # a call became free since it was refused
 
     @staticmethod
     def _key(address: str) -> str:

@@ -24,6 +24,7 @@ from caseframe.web.security import (
 from caseframe.web.services import Services
 from caseframe.web.session import BrowserSession
 from caseframe.web.static_files import StaticFiles
+from caseframe.web.texts import Storable
 from caseframe.web.turns import ByMethod, Turns
 
 _WITH_FILES = ("/vision/",)
@@ -46,7 +47,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[ByMethod],
+        dependencies=[Storable, ByMethod],
         middleware=[
             Middleware(Correlated),
             Middleware(metrics.Measured),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import Depends, Path, Request
 
 from caseframe.catalog import jobs
@@ -51,14 +52,16 @@ def principal(request: Request, here: ServicesDep) -> Principal:
     return who
 
 
-def visitor(request: Request, here: ServicesDep) -> Principal | None:
+async def visitor(request: Request, here: ServicesDep) -> Principal | None:
     """Who asks, or None for somebody without an account.
 
     Raises TokenRefused for a token that is not valid: it is never taken for none. Only on a page
     for everybody a browser just loses the cookies of a session that ended.
     """
     try:
-        return None if token_of(request) is None else principal(request, here)
+        if token_of(request) is None:
+            return None
+        return await to_thread.run_sync(principal, request, here)
     except TokenRefused:
         if not wants_page(request) or {"authorization", "token"} & {*request.headers.keys()}:
             raise

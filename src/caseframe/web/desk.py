@@ -6,9 +6,10 @@ service. Only the last step holds pictures in memory, and `max_picture` bytes bo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -19,6 +20,8 @@ from caseframe.web.allowance import Allowance
 from caseframe.web.options import WebOptions
 from caseframe.web.room import Room
 from caseframe.web.uploads import Receiver, Sent, Upload, UploadLimits
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -50,25 +53,32 @@ class Desk:
         `Receiver` raise; VisionBusy when there is no room in time.
         """
         if stranger is not None:
-            self.allowance.check(stranger)
+            await self._counting(self.allowance.check, stranger)
         async with self._house.take(), self._receiver.receive(request) as upload:
             if stranger is not None:
-                self._count(stranger, upload)
+                await self._count(stranger, upload)
             yield upload
 
-    def _count(self, stranger: str, upload: Upload) -> None:
+    async def left(self, stranger: str) -> int:
+        """How many calls somebody without an account still has."""
+        return (await self._counting(self.allowance.left, stranger)).left
+
+    async def _counting(self, ask: Callable[[str], _T], stranger: str) -> _T:
+        return await to_thread.run_sync(ask, stranger) if self.allowance.remote else ask(stranger)
+
+    async def _count(self, stranger: str, upload: Upload) -> None:
         most = self._options.anonymous_pictures
         if len(upload.pictures) > most:
             raise UsageError(f"without an account a request may hold {most} pictures; sign in")
         if all(picture.error for picture in upload.pictures):
             return  # nothing will be described
-        self.allowance.use(stranger)
+        await self._counting(self.allowance.use, stranger)
 
     async def describe(self, upload: Upload, model: str) -> list[Words]:
         """Words for each picture, in order. One that stands alone raises its error instead."""
         if not upload.several and upload.pictures[0].error:
             raise UsageError(upload.pictures[0].error)
-        async with self._table.take(sum(picture.size for picture in upload.pictures)):
+        async with self._table.take(upload.size):
             work = self._many if upload.several else self._one
             return await to_thread.run_sync(work, upload.pictures, model, limiter=self._threads)
 

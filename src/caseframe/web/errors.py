@@ -46,6 +46,7 @@ from caseframe.domain.errors import (
     VisionFailed,
     VisionLate,
 )
+from caseframe.domain.text import storable
 from caseframe.web.correlation import NUMBER
 from caseframe.web.door import here_again, sign_in_page
 from caseframe.web.render import page
@@ -99,6 +100,7 @@ def answer(
     more: Mapping[str, object] | None = None,
 ) -> Response:
     """One error, as JSON or as a page; `more` stands beside it in JSON."""
+    message, reasons = storable(message), tuple(map(storable, reasons))  # they quote what came
     if wants_page(request) and status == 401:
         fault = "" if message == SIGN_IN_FIRST else message
         return sign_in_page(

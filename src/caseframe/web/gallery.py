@@ -86,7 +86,7 @@ class Landmarks:
     total: int
 
 
-_Key = tuple[str, GalleryQuery, Sort, int, str]
+_Key = tuple[str, GalleryQuery, Sort, int, tuple[int, int]]
 _kept: WeakKeyDictionary[Catalog, OrderedDict[_Key, Landmarks]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -99,11 +99,9 @@ def landmarks(
     every: int,
     stop: Callable[[], bool],
 ) -> Landmarks:
-    """Places to jump to, remembered until the job's counts change. Raises Stopped."""
+    """Places to jump to, remembered until the gallery changes. Raises Stopped."""
     with catalog.read() as connection:
-        # Whatever changes what a gallery shows also moves some count of files, tasks or problems.
-        state = repr(tally.progress(connection, job_id))
-        key = (job_id, query, sort, every, state)
+        key = (job_id, query, sort, every, tally.gallery_state(connection, job_id))
         with _lock:
             found = _kept.setdefault(catalog, OrderedDict()).get(key)
         if found is None:

@@ -19,6 +19,7 @@ from caseframe.web.services import Services, StageInfo
 
 STATUS_WORDS = {
     CardState.EMPTY: "nothing found yet",
+    CardState.NO_PICTURES: "no pictures found",
     CardState.QUEUED: "waiting for its turn",
     CardState.RUNNING: "at work",
     CardState.STOPPED: "stopped",

@@ -21,6 +21,8 @@ _SECONDS = Histogram(
     buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10), registry=REGISTRY,
 )  # fmt: skip
 _JOBS = Gauge("caseframe_jobs", "Jobs by state.", ("state",), registry=REGISTRY)
+# Whatever a client makes up is a method too, and each label would be kept for ever.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Measured:
@@ -39,7 +41,8 @@ class Measured:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "other")
-                _REQUESTS.labels(scope["method"], route, str(message["status"])).inc()
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                _REQUESTS.labels(method, route, str(message["status"])).inc()
                 _SECONDS.labels(route).observe(time.perf_counter() - started)
             await send(message)
 

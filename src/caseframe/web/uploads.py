@@ -24,6 +24,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from caseframe.domain.errors import CaseframeError, NoRoom, UsageError
+from caseframe.domain.text import one_line
 from caseframe.vision.computer_vision_pb2 import ModelType
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -79,6 +80,11 @@ class Upload:
     model: str | None = None
     several: bool = False
     pictures: list[Sent] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all pictures."""
+        return sum(picture.size for picture in self.pictures)
 
     def close(self) -> None:
         """Give the disk back what the pictures took."""
@@ -147,7 +153,10 @@ class Receiver:
         try:
             yield upload
         finally:
-            await to_thread.run_sync(upload.close)
+            if upload.size > _SMALL:
+                await to_thread.run_sync(upload.close)
+            else:
+                upload.close()
 
     async def _read(self, request: Request) -> Upload:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -281,5 +290,5 @@ def model_name(given: object) -> str | None:
     name = _MODELS.get(text, text.upper())
     if isinstance(given, bool) or name not in _MODELS.values():
         known = ", ".join(f"{name} = {number}" for number, name in _MODELS.items())
-        raise UsageError(f"no model is called {text[:40] or 'that'}; there are: {known}")
+        raise UsageError(f"no model is called {one_line(text, 40) or 'that'}; there are: {known}")
     return name

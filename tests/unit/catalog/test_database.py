@@ -26,7 +26,7 @@ from caseframe.catalog.database import (
 from caseframe.catalog.gallery_tables import cells, documents, tallies
 from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import metadata
-from caseframe.domain.errors import CaseError, CatalogBusy
+from caseframe.domain.errors import CaseError, CatalogBusy, CatalogRefused
 from caseframe.domain.facts import Capture, Facts, Place, Text
 from caseframe.domain.work import Outcome
 
@@ -49,10 +49,14 @@ def test_migrations_lead_to_the_tables(tmp_path: Path) -> None:
 
 
 def _differences(connection: Connection) -> list[Any]:
-    """How the database differs from the tables; word indexes are no tables and compared apart."""
+    """How the database differs from the tables; word indexes are no tables and compared apart.
+
+    PostgreSQL's index of paths is no column's either; `_statements` has it.
+    """
 
     def wanted(_object: object, name: str | None, *_more: object) -> bool:
-        return not str(name).startswith(("document_words", "ix_documents_words"))
+        apart = "document_words", "ix_documents_words", "uq_files_job_id_path"
+        return not str(name).startswith(apart)
 
     context = MigrationContext.configure(connection, opts={"include_object": wanted})
     found: list[Any] = compare_metadata(context, metadata)
@@ -94,6 +98,16 @@ def test_migrations_work_on_postgresql(catalog: Catalog) -> None:
         assert _differences(connection) == []
 
 
+def test_what_postgresql_can_never_hold_is_no_server_that_went_away(made_postgresql: str) -> None:
+    catalog = open_postgresql(made_postgresql)
+    with (
+        pytest.raises(CatalogRefused, match="cannot hold it: array size"),
+        catalog.read() as opened,
+    ):
+        opened.execute(text("SELECT array_fill(0, ARRAY[2000000000])"))
+    catalog.close()
+
+
 def test_a_migrated_catalog_has_the_same_triggers(catalog: Catalog) -> None:
     with catalog.begin() as connection:
         made = _statements(connection)
@@ -120,6 +134,32 @@ def test_an_older_catalog_gets_its_gallery(tmp_path: Path) -> None:
         assert [tile.path for tile in page.tiles] == [b"a.jpg"]
         assert tally.progress(connection, job.id) == before
     opened.close()
+
+
+def test_two_programs_that_open_an_older_catalog_fill_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that waited for the other finds the work done."""
+    file = tmp_path / "old.sqlite"
+    open_sqlite(file).close()
+    _back_to(file, "0002")
+    filled: list[str | None] = []
+    fill = database._fill
+    begin = Catalog.begin
+
+    def counted(connection: Connection, before: str | None) -> None:
+        filled.append(before)
+        fill(connection, before)
+
+    def overtaken(self: Catalog) -> Any:
+        monkeypatch.setattr(Catalog, "begin", begin)
+        open_sqlite(file).close()
+        return begin(self)
+
+    monkeypatch.setattr(database, "_fill", counted)
+    monkeypatch.setattr(Catalog, "begin", overtaken)
+    open_sqlite(file).close()
+    assert filled == ["0002"]
 
 
 def test_documents_of_an_older_catalog_get_the_words_of_new_ones(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caseframe.cli.card import when, where
+from caseframe.cli.card import megapixels, when, where
 from caseframe.cli.export import cell
 from caseframe.cli.show_progress import plain_line
 from caseframe.cli.summary import human_size
@@ -114,6 +114,12 @@ def test_no_text_makes_a_formula_or_a_line(text: str) -> None:
 
 
 def test_sizes() -> None:
-    assert [human_size(n) for n in (0, 999, 1000, 1_500_000, 10**15)] == [
-        "0 bytes", "999 bytes", "1.0 kB", "1.5 MB", "1,000.0 TB",
+    assert [human_size(n) for n in (0, 1, 999, 1000, 1_500_000, 10**15)] == [
+        "0 bytes", "1 byte", "999 bytes", "1.0 kB", "1.5 MB", "1,000.0 TB",
+    ]  # fmt: skip
+
+
+def test_megapixels() -> None:
+    assert [megapixels(n) for n in (96 * 64, 614_400, 1_000_000, 24_160_000, 60_000**2)] == [
+        None, "0.6 megapixels", "1 megapixel", "24.2 megapixels", "3,600 megapixels",
     ]  # fmt: skip

@@ -21,7 +21,8 @@ from caseframe.domain.errors import (
 from caseframe.jobmanager.answering import status_of
 from caseframe.jobmanager.data import _varint
 from caseframe.jobmanager.jobmanager_pb2 import GetDataResponse
-from caseframe.jobmanager.messages import job_cursor, job_place
+from caseframe.jobmanager.messages import job_cursor, job_place, source_message
+from caseframe.scanner.sources import Source
 
 MOMENT = datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=UTC)
 
@@ -65,3 +66,9 @@ def test_pieces_are_encoded_as_the_library_would(size: int) -> None:
     assert GetDataResponse.FromString(ours).data == data
     if size:
         assert GetDataResponse(data=data).SerializeToString() == ours
+
+
+@pytest.mark.parametrize(("seconds", "year"), [(1e18, 9999), (-1e18, 1), (1_500_000_000.25, 2017)])
+def test_a_folder_whose_time_no_calendar_holds_is_listed(seconds: float, year: int) -> None:
+    said = source_message(Source(b"a", seconds, seconds))
+    assert said.modified_at.ToDatetime().year == said.created_at.ToDatetime().year == year

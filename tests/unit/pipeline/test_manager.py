@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -10,13 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 from tests import makers
+from tests.support.forging import unseen
+from tests.support.waiting import eventually
 
-from caseframe.catalog import jobs, tally
+from caseframe.catalog import evidence, jobs, tally
 from caseframe.catalog.database import Catalog, open_sqlite
+from caseframe.catalog.tables import tasks
 from caseframe.domain.errors import NotFound, SourceError, Stopped
 from caseframe.domain.evidence import FileState
-from caseframe.domain.work import JobState
+from caseframe.domain.work import JobState, TaskState
 from caseframe.pipeline.local import LocalRunner
 from caseframe.pipeline.manager import JobManager
 from caseframe.pipeline.process import LocalOptions
@@ -38,6 +43,7 @@ class Bench:
         self.gate.set()
         self.opened: list[tuple[str, ...]] = []
         self.managers: list[JobManager] = []
+        self.at_the_end: Callable[[], None] = lambda: None
 
     def manager(self) -> JobManager:
         made = JobManager(self.catalog, load_registry(StageContext(self.cache)), self.open_runner)
@@ -57,6 +63,7 @@ class Bench:
             yield runner
         finally:
             runner.close()
+            self.at_the_end()
 
     def job(self, name: str, pictures: int = 3) -> str:
         source = self.folder / name
@@ -123,6 +130,83 @@ def test_a_job_that_waits_is_not_queued_twice(bench: Bench) -> None:
     bench.wait(job, JobState.FINISHED)
     manager.close()
     assert len(bench.opened) == 1
+
+
+def test_work_that_comes_for_a_job_at_work_is_done_when_it_ends(bench: Bench) -> None:
+    """At the last moment, when the run has passed everything and the job is not let go yet."""
+    job = bench.job("one")
+    manager = bench.manager()
+
+    def more_work() -> None:
+        bench.at_the_end = lambda: None
+        with bench.catalog.begin() as connection:
+            connection.execute(update(tasks).values(state=TaskState.PENDING))
+        manager.submit(job, walk=False)
+
+    bench.at_the_end = more_work
+    manager.start()
+    manager.submit(job)
+    eventually(lambda: len(bench.opened) == 2 and manager.overview() == (None, ()))
+    assert bench.state(job) is JobState.FINISHED
+    with bench.catalog.read() as connection:
+        assert set(connection.scalars(select(tasks.c.state))) == {TaskState.DONE}
+
+
+def _forge(picture: Path) -> bytes:
+    """Put another content into a file, so that its size and time say nothing; its SHA-256."""
+    data = bytearray(picture.read_bytes())
+    data[-3] ^= 1
+    with unseen(picture):
+        picture.write_bytes(data)
+    return hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["waiting", "at work"])
+def test_who_asks_for_every_byte_of_a_job_that_is_queued_gets_it(
+    bench: Bench, *, waits: bool
+) -> None:
+    job = bench.job("one")
+    manager = bench.manager()
+    manager.start()
+    manager.submit(job)
+    bench.wait(job, JobState.FINISHED)
+    digest = _forge(bench.folder / "one" / "1.jpg")
+    bench.gate.clear()
+    other = bench.job("other") if waits else job
+    manager.submit(other)
+    eventually(lambda: manager.progress(other) is not None)
+    manager.submit(job, walk=False)
+    manager.submit(job, rehash=True)
+    bench.gate.set()
+    eventually(lambda: manager.overview() == (None, ()))
+    with bench.catalog.read() as connection:
+        found = evidence.files_at(connection, job, [b"1.jpg"])[b"1.jpg"]
+    assert found.sha256 == digest
+
+
+def test_a_stop_takes_back_the_work_that_came_for_a_job_at_work(bench: Bench) -> None:
+    job = bench.job("one")
+    manager = bench.manager()
+    bench.gate.clear()
+    manager.start()
+    manager.submit(job)
+    eventually(lambda: manager.progress(job) is not None)
+    manager.submit(job, walk=False)
+    manager.stop_and_wait(job)
+    assert manager.overview() == (None, ())
+    assert bench.state(job) is JobState.STOPPED
+
+
+def test_the_end_of_the_server_keeps_the_work_that_came_for_a_job_at_work(bench: Bench) -> None:
+    job = bench.job("one")
+    first = bench.manager()
+    bench.at_the_end = lambda: first.submit(job, walk=False)
+    first.start()
+    first.submit(job)
+    eventually(lambda: bench.opened)
+    first.close()
+    bench.at_the_end = lambda: None
+    assert bench.state(job) is JobState.QUEUED
 
 
 def test_a_waiting_job_can_be_taken_out(bench: Bench) -> None:

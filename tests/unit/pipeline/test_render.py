@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests import makers
+from tests.support.children import gone, pool_workers
+from tests.support.waiting import eventually
 
 from caseframe.domain.errors import CaseframeError, OverLimit, PictureError, ReadError
 from caseframe.pipeline.render import LocalRenderer, RenderOptions
@@ -95,6 +99,20 @@ def test_hostile_pictures_get_an_answer_and_the_next_one_is_shown(
     with pytest.raises(PictureError, match="max_file_bytes"):
         view(renderer, tmp_path, "fat.jpg", bytes(5_000_001))
     assert view(renderer, tmp_path, "good.jpg", makers.photo(60, 40, 2))[:2] == b"\xff\xd8"
+
+
+def test_a_process_killed_while_it_has_no_work_costs_no_view(tmp_path: Path) -> None:
+    before = pool_workers()
+    renderer = LocalRenderer(RenderOptions(workers=1))
+    try:
+        for number in range(3):
+            assert view(renderer, tmp_path, f"{number}.jpg", makers.photo(60, 40, number))
+            (pid,) = pool_workers() - before
+            os.kill(pid, signal.SIGKILL)
+            eventually(partial(gone, pid))
+        assert view(renderer, tmp_path, "last.jpg", makers.photo(60, 40, 9))
+    finally:
+        renderer.close()
 
 
 def test_after_the_end_there_is_a_clear_answer(tmp_path: Path) -> None:

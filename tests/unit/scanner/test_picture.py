@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from tests import makers
 
 from caseframe.domain.errors import PictureError
@@ -113,6 +113,17 @@ def test_pixels_are_made_once_and_cannot_be_written() -> None:
         made.pixels(32)[0, 0, 0] = 1
 
 
+def test_pixels_do_not_depend_on_what_was_asked_for_before() -> None:
+    noise = np.random.default_rng(5).integers(0, 255, (16, 4200, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), "PNG")
+    sides = (256, 4000, 2500)
+    alone = {side: picture(data).pixels(side) for side in sides}
+    for order in (sides, sides[::-1]):
+        made = picture(data)
+        for side in order:
+            assert np.array_equal(made.pixels(side), alone[side])
+
+
 def test_a_picture_given_up_is_not_tried_again() -> None:
     made = picture(makers.photo(64, 48, 1))
     made.give_up_pixels("it killed the decoder")
@@ -152,3 +163,35 @@ def test_bit_depths() -> None:
     assert picture(encoded(sixteen, "TIFF")).info.bit_depth == 16
     assert picture(encoded(Image.new("1", (8, 8)), "PNG")).info.bit_depth == 1
     assert picture(makers.photo(8, 8, 1)).info.bit_depth == 8
+
+
+def _spoilt_frame(kind: str) -> bytes:
+    """An animation, or pages, of which the data of one behind the first are overwritten."""
+    data = bytearray(makers.animation(96, 64, 4, format=kind))
+    if kind == "TIFF":
+        with TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
+            image.seek(1)
+            (start, *_), (size, *_) = image.tag_v2[273], image.tag_v2[279]
+        data[start : start + size] = b"\xee" * size
+    elif kind == "WEBP":
+        second = data.index(b"ANMF", data.index(b"ANMF") + 4)
+        third = data.index(b"ANMF", second + 4)
+        data[second + 50 : third] = b"\x55" * (third - second - 50)
+    else:
+        second = data.index(b"\x21\xf9", data.index(b"\x21\xf9") + 2) + 8 + 10
+        local = data[second - 1]
+        at = second + (3 << ((local & 7) + 1) if local & 0x80 else 0) + 1
+        while size := data[at]:
+            data[at + 1 : at + 1 + size] = b"\xff" * size
+            at += size + 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+def test_damage_behind_the_first_frame_is_damage(kind: str) -> None:
+    sound = picture(makers.animation(96, 64, 4, format=kind))
+    assert sound.pixels(64).shape == (43, 64, 3)
+    assert sound.damage is None
+    spoilt = picture(_spoilt_frame(kind))
+    assert np.array_equal(spoilt.pixels(64), sound.pixels(64))
+    assert (spoilt.damage or "").startswith("frame ")

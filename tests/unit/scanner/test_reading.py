@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from caseframe.domain.errors import ReadError
-from caseframe.scanner.reading import exists_beneath, open_root, opened, read_all
+from caseframe.scanner.reading import Standing, open_root, opened, read_all, standing_beneath
 
 
 @pytest.fixture
@@ -51,11 +51,23 @@ def test_nothing_else_is(root: int, path: bytes) -> None:
         pass
 
 
-def test_names_that_are_there_and_not(root: int) -> None:
-    assert exists_beneath(root, b"link.txt")
-    assert exists_beneath(root, b"in/a.txt")
-    assert not exists_beneath(root, b"in/b.txt")
-    assert not exists_beneath(root, b"nowhere/b.txt")
+@pytest.mark.parametrize(
+    ("path", "standing"),
+    [
+        (b"link.txt", Standing.NAME),
+        (b"linked", Standing.NAME),
+        (b"pipe", Standing.NAME),
+        (b"in/a.txt", Standing.NAME),
+        (b"in", Standing.FOLDER),
+        (b".", Standing.FOLDER),
+        (b"in/b.txt", Standing.NOTHING),
+        (b"in/a.txt/b.txt", Standing.NOTHING),
+        (b"linked/secret.txt", Standing.NOTHING),
+        (b"nowhere/b.txt", Standing.NOTHING),
+    ],
+)
+def test_what_stands_at_a_path(root: int, path: bytes, standing: Standing) -> None:
+    assert standing_beneath(root, path) is standing
 
 
 def test_access_times_stay_as_they_were(tmp_path: Path) -> None:

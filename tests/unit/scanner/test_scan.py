@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests import makers
 
-from caseframe.domain.evidence import Examined, FileState
+from caseframe.domain.evidence import Examined, FileState, held_time
+from caseframe.scanner import reading
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.reading import open_root
 from caseframe.scanner.scan import scan_file
@@ -64,7 +67,10 @@ _BOUNDED = {
     "chunk-flood.png", "deflate-12000.tif", "frames-20000.gif", "grey-12000.png",
     "promises-less.png",
 }  # fmt: skip
-_BROKEN_HEADERS = {"canvas-16m.webp", "claims-65535.avif", "claims-65535.heic", "strips-2g.tif"}
+_BROKEN = {
+    "canvas-16m.webp", "claims-65535.avif", "claims-65535.heic", "pages-in-pages.tif",
+    "pages-share-strips.tif", "pages-shift-strips.tif", "strips-2g.tif",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(makers.bombs()))
@@ -101,7 +107,20 @@ def test_bombs_are_over_the_limit_or_bounded(tmp_path: Path, name: str) -> None:
     if name in _BOUNDED:
         assert state == "picture"
     else:
-        assert state == ("corrupt" if name in _BROKEN_HEADERS else "over-limit")
+        assert state == ("corrupt" if name in _BROKEN else "over-limit")
+
+
+@pytest.mark.parametrize("given_up", ["header", "decode"])
+def test_what_a_worker_died_of_is_no_damage(tmp_path: Path, given_up: str) -> None:
+    """R2: neither a time limit nor a worker's end says anything of the content."""
+    (tmp_path / "a.jpg").write_bytes(makers.photo(64, 48, 1))
+
+    def step(name: str) -> str | None:
+        return "it took longer than 60 s" if name == given_up else None
+
+    found = scan_file(open_root(os.fsencode(tmp_path)), b"a.jpg", Limits(), step=step).examined
+    assert (found.state, found.reason) == (FileState.OVER_LIMIT, "it took longer than 60 s")
+    assert (found.picture is None) == (given_up == "header")
 
 
 def test_an_empty_file_and_a_text(tmp_path: Path) -> None:
@@ -109,6 +128,7 @@ def test_an_empty_file_and_a_text(tmp_path: Path) -> None:
     found = examined(tmp_path, b"just text", "picture.jpg")
     assert found.state is FileState.NOT_A_PICTURE
     assert found.mime == "text/plain"
+    assert found.notes == ("the extension .jpg is wrong: the content is text/plain",)
     assert found.digests is not None
 
 
@@ -139,6 +159,19 @@ def test_large_files_that_are_no_pictures_are_left_alone(tmp_path: Path) -> None
     assert examined(tmp_path, movie).digests is not None
 
 
+@pytest.mark.parametrize("nanoseconds", [2**63, 2**80, -(2**63) - 1, -(2**80)])
+def test_times_beyond_64_bits_are_held_at_their_end_with_a_note(nanoseconds: int) -> None:
+    held, note = held_time(nanoseconds)
+    assert held == (2**63 - 1 if nanoseconds > 0 else -(2**63))
+    assert note is not None
+    assert f" {nanoseconds // 10**9} s " in note
+
+
+@pytest.mark.parametrize("nanoseconds", [2**63 - 1, 0, -1, -(2**63)])
+def test_all_other_times_are_held_as_they_are(nanoseconds: int) -> None:
+    assert held_time(nanoseconds) == (nanoseconds, None)
+
+
 def test_known_content_is_only_hashed(tmp_path: Path) -> None:
     data = makers.photo(64, 48, 1)
     (tmp_path / "a").write_bytes(data)
@@ -152,3 +185,95 @@ def test_known_content_is_only_hashed(tmp_path: Path) -> None:
 def test_pictures_followed_by_pages_or_archives_are_pictures(tmp_path: Path) -> None:
     for make in (makers.page_and_jpeg, makers.archive_and_jpeg):
         assert examined(tmp_path, make()).picture is not None
+
+
+def _scan(folder: Path, limits: Limits, told: list[str]) -> Examined:
+    def step(name: str) -> str | None:
+        told.append(name)
+        return None
+
+    return scan_file(open_root(os.fsencode(folder)), b"a", limits, step=step).examined
+
+
+@pytest.mark.parametrize("most", [1_000_000, 100_000_000])
+def test_each_piece_of_a_large_file_is_told(tmp_path: Path, most: int) -> None:
+    """Progress is no hang: whoever watches the time counts it from the last piece."""
+    data = makers.photo(64, 48, 1) + bytes(20 << 20)
+    (tmp_path / "a").write_bytes(data)
+    told: list[str] = []
+    found = _scan(tmp_path, Limits(max_file_bytes=most), told)
+    assert found.digests is not None
+    assert found.digests.sha256 == hashlib.sha256(data).digest()
+    assert told.count("open") == (3 if most > len(data) else 21)
+
+
+class _Disturbed:
+    """`os.read` by which something else happens to the file after its first piece."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        self._happens: Callable[[], object] | None = happens
+
+    def __call__(self, descriptor: int, most: int) -> bytes:
+        piece = os.read(descriptor, most)
+        if self._happens is not None:
+            self._happens()
+            self._happens = None
+        return piece
+
+
+@pytest.mark.parametrize("data", [makers.photo(320, 240, 1), b"text" * 4096])
+@pytest.mark.parametrize("how", ["shrinks", "rewritten"])
+def test_a_file_that_changes_meanwhile(
+    tmp_path: Path, data: bytes, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when whoever rewrote it has put its modification time back."""
+    file = tmp_path / "a"
+    file.write_bytes(data)
+    os.utime(file, ns=(1, 1))
+
+    def change() -> None:
+        file.write_bytes(data[:1000] if how == "shrinks" else data[::-1])
+        os.utime(file, ns=(1, 1))
+
+    monkeypatch.setattr(reading, "os", _System(read=_Disturbed(change)))
+    found = _scan(tmp_path, Limits(), [])
+    assert found.state is FileState.UNREADABLE
+    assert "changed while" in (found.reason or "")
+
+
+class _System:
+    """The module `os` with other calls."""
+
+    def __init__(self, **calls: object) -> None:
+        vars(self).update(calls)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(os, name)
+
+
+def test_a_file_that_holds_less_than_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of sysfs do: 4096 bytes by its size, a line when it is read."""
+    (tmp_path / "a").write_bytes(b"x" * 4096)
+
+    pieces = iter([b"line"])
+    monkeypatch.setattr(reading, "os", _System(read=lambda _at, _most: next(pieces, b"")))
+    found = _scan(tmp_path, Limits(), [])
+    assert found.state is FileState.UNREADABLE
+    assert found.reason == "is said to hold 4096 bytes, and 4 came when it was read"
+
+
+def test_a_disk_that_fails_at_the_first_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(bytes(5000))
+
+    def broken(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(reading, "os", _System(pread=broken))
+    found = _scan(tmp_path, Limits(other_hash_bytes=1000), [])
+    assert (found.state, found.reason) == (
+        FileState.UNREADABLE, "cannot be read: Input/output error",
+    )  # fmt: skip

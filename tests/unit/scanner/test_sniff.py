@@ -71,8 +71,25 @@ def test_what_other_programs_hand_to_helpers_is_no_picture() -> None:
         (b"a.backup-of-mine", False),
         (b"folder.jpg/a", False),
         (b"a.txt", True),
+        (b"a.jpg.", False),
     ],
 )
 def test_a_wrong_extension_is_noted(name: bytes, noted: bool) -> None:
     png = sniff(makers.photo(8, 8, 1, format="PNG"))
     assert (extension_note(name, png) is not None) is noted
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        (b"a.JPG", b"just text", "the extension .jpg is wrong: the content is text/plain"),
+        (b"a.heic", b"", "the extension .heic is wrong: the file is empty"),
+        (b"a.png", b"\x00\x01\xfe", "the extension .png is wrong: the content is of no known type"),
+        (b"a.txt", b"PK\x03\x04", None),
+        (b"a", b"", None),
+    ],
+)
+def test_what_is_named_like_a_picture_and_is_none_is_noted(
+    name: bytes, data: bytes, said: str | None
+) -> None:
+    assert extension_note(name, sniff(data)) == said

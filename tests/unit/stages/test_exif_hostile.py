@@ -139,3 +139,15 @@ def test_warnings_do_not_reach_standard_error(
 ) -> None:
     read(lying_count())
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["exif:FNumber", "exif:ShutterSpeedValue", "exif:PixelXDimension", "exif:ISOSpeedRatings",
+     "exif:GPSAltitude", "exif:ApertureValue"],
+)  # fmt: skip
+def test_no_power_is_computed_that_only_a_text_names(read: Read, tag: str) -> None:
+    """Ten to the power of a thousand million: whoever computes it does not come back."""
+    for number in ("1e999999999", "1E-999999999", "-1e1000000000"):
+        result = read(with_xmp(xmp("", f'{tag}="{number}"')))
+        assert result.raw["XMP"]["Xmp." + tag.replace(":", ".")] == number

@@ -118,6 +118,26 @@ def test_cancelling_ends_a_hanging_decoder_at_once() -> None:
     assert with_decoders(work, processes=1, seconds=3600) == COLOUR
 
 
+def test_who_gives_up_at_any_moment_takes_no_neighbour_along() -> None:
+    async def one(decoders: Decoders, number: int) -> Any:
+        task = asyncio.create_task(decoders.prepare("mean", GOOD))
+        if number % 3 == 0:
+            await asyncio.sleep(number % 50 / 2500)  # from before its turn to after its end
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return COLOUR
+        return await task
+
+    async def work(decoders: Decoders) -> Any:
+        await decoders.warm()
+        return [
+            await asyncio.gather(*(one(decoders, number) for number in range(part, part + 8)))
+            for part in range(0, 800, 8)
+        ]
+
+    assert with_decoders(work) == [[COLOUR] * 8] * 100
+
+
 def test_a_decoder_killed_while_it_has_no_work_is_replaced() -> None:
     async def work(decoders: Decoders) -> Any:
         pids = set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,12 @@ from PIL import Image
 from tests import makers
 from tests.support.certificates import Authority
 from tests.support.vision import Colours, running
+from tests.support.web import clean_settings
 
+from caseframe.cli.captions import vision_access
 from caseframe.domain.errors import UsageError, VisionAway
+from caseframe.stages.caption import CaptionStage
+from caseframe.stages.stage import StageContext, StageUnavailable, VisionAccess
 from caseframe.tls import TlsFiles, client_credentials, server_credentials
 from caseframe.vision.client import VisionClient
 
@@ -73,3 +78,40 @@ def test_a_certificate_and_its_key_go_together(ours: Authority) -> None:
             server_credentials(half)
         with pytest.raises(UsageError, match="go together"):
             client_credentials(half)
+
+
+def prepared(tmp_path: Path, address: str, tls: TlsFiles) -> CaptionStage:
+    access = VisionAccess(address, "FACTS", 30, tls.ca, tls.cert, tls.key)
+    stage = CaptionStage()
+    stage.prepare(StageContext(tmp_path, access))
+    return stage
+
+
+def test_captions_go_over_tls_by_the_same_rule(ours: Authority, tmp_path: Path) -> None:
+    """A certificate alone is enough to want it: no picture goes over a plain channel then."""
+    cert, key = ours.issue("service")
+    with running({"FACTS": Colours()}) as plain:
+        assert prepared(tmp_path, plain.address, TlsFiles()).model
+        wanted = TlsFiles(None, cert, key), TlsFiles(ours.file)
+        with ThreadPoolExecutor() as threads:  # each of them waits for the service to come
+            asked = [threads.submit(prepared, tmp_path, plain.address, files) for files in wanted]
+        for one in asked:
+            assert isinstance(one.exception(), StageUnavailable)
+    with running({"FACTS": Colours()}, tls=TlsFiles(None, cert, key)) as served:
+        assert prepared(tmp_path, served.address, TlsFiles(ours.file)).model
+
+
+def test_the_rule_is_any_of_the_three(ours: Authority) -> None:
+    assert TlsFiles(setting="jobs_tls").wanted is None
+    for files in (TlsFiles(ours.file), TlsFiles(None, ours.file), TlsFiles(key=ours.file)):
+        assert files.wanted == files
+
+
+def test_a_service_of_our_own_is_on_this_machine_and_without_tls(
+    ours: Authority, tmp_path: Path
+) -> None:
+    given = {"vision_tls_ca": ours.file, "describe_with": "BLIP"}
+    settings = clean_settings(tmp_path, **given)
+    assert vision_access(settings).ca is None
+    named = clean_settings(tmp_path, vision_address="vision:50051", **given)
+    assert vision_access(named).ca == ours.file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from tests import makers
 from tests.support.vision import Colours, eventually, running
 
-from caseframe.domain.access import TokenRefused, TooManyAttempts
+from caseframe.domain.access import AccountsAway, TokenRefused, TooManyAttempts
 from caseframe.domain.errors import UsageError, VisionBusy
 from caseframe.vision.client import VisionClient
 from caseframe.web.allowance import Allowance
@@ -186,7 +187,7 @@ def test_what_names_no_model(given: object) -> None:
 # --- the desk over a real service ----------------------------------------------------------------
 
 
-def upload(desk: Desk, body: bytes) -> Any:
+def upload(desk: Desk, body: bytes, stranger: str | None = None) -> Any:
     """Hand in one form with one picture, as the route does."""
 
     async def receive() -> dict[str, Any]:
@@ -197,7 +198,7 @@ def upload(desk: Desk, body: bytes) -> Any:
     scope = {"type": "http", "method": "POST", "headers": head}
 
     async def handed_in() -> str:
-        async with desk.upload(Request(scope, receive), None) as received:
+        async with desk.upload(Request(scope, receive), stranger) as received:
             return (await desk.describe(received, "FACTS"))[0].text
 
     return handed_in()
@@ -251,3 +252,25 @@ def test_pictures_in_memory_are_bounded_together(tmp_path: Any) -> None:
         words, most = within(crowd())
     assert len(set(words)) == 1
     assert most == 1
+
+
+def test_who_counts_strangers_elsewhere_holds_up_nobody(tmp_path: Any) -> None:
+    picture = form(makers.photo(64, 64, 1))
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,  # takes connections, and says nothing
+        VisionClient("127.0.0.1:1") as client,
+    ):
+        counts = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+
+        async def knock() -> int:
+            desk = Desk(client, options(tmp_path, counts=counts))
+            waiting = asyncio.create_task(upload(desk, picture, "192.0.2.1"))
+            turns = 0
+            while not waiting.done():
+                await asyncio.sleep(0.001)
+                turns += 1
+            with pytest.raises(AccountsAway):
+                await waiting
+            return turns
+
+        assert within(knock()) > 10

@@ -41,6 +41,13 @@ def plain(what: Candidates) -> bool:
     return few and all(map(plain, what.parts))
 
 
+def whole(what: Candidates) -> Candidates:
+    """The same with words as they stand, and none that only begins so: it leads to no more."""
+    if isinstance(what, Lexeme):
+        return Lexeme(what.word)
+    return type(what)(tuple(map(whole, what.parts)))
+
+
 def render_fts5(what: Candidates) -> str:
     """As an expression of SQLite's FTS5; words are letters, digits and the mark, and quoted."""
     if isinstance(what, Lexeme):

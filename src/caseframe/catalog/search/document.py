@@ -20,6 +20,8 @@ METADATA = frozenset({"title", "description", "keywords", "author", "software", 
                       "metadata"})  # fmt: skip
 """The fields that pictures' own metadata fill; asked for together as `metadata:`."""
 _MOST_TEXT = 8000
+# SQLite's word index parts words at `_`; in its place stands a letter that no field's name has.
+_LETTERS = str.maketrans("_", "\N{MODIFIER LETTER LOW MACRON}")
 
 
 def document(
@@ -43,11 +45,17 @@ def document(
     return _bounded(values)
 
 
+def field_head(field: str) -> str:
+    """What stands before each word of a field, in letters and digits, with the mark behind it."""
+    return field.translate(_LETTERS) + MARK
+
+
 def _add(values: dict[str, None], found: list[str], field: str, *, plain: bool = True) -> None:
     if found:
+        head = field_head(field)
         if plain:
             values[" ".join(found)] = None
-        values[" ".join([f"{field}{MARK}{word}" for word in found])] = None
+        values[" ".join([head + word for word in found])] = None
 
 
 def _bounded(values: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal
 
 from caseframe.catalog.gallery_tables import documents, tiles
 from caseframe.catalog.search.candidates import Both, Candidates, Either, Lexeme
-from caseframe.catalog.search.document import MARK
+from caseframe.catalog.search.document import MARK, field_head
 from caseframe.catalog.search.language import Clause, Term, Words
 from caseframe.catalog.search.spans import sizes
 from caseframe.catalog.search.values import MOST, Digest, Mark, Range
@@ -129,7 +129,7 @@ def _holds(text: str, dialect: str) -> Condition:
 
 
 def _words(what: Words, dialect: str) -> Check:
-    head = "" if what.field is None else what.field + MARK
+    head = "" if what.field is None else field_head(what.field)
     words = [head + word for word in what.words]
     last = len(words) - 1
     lexemes = tuple(Lexeme(word, what.prefix and i == last) for i, word in enumerate(words))
@@ -174,10 +174,11 @@ def _range(what: Range, dialect: str) -> Check:
 
 def _range_candidates(what: Range) -> tuple[Candidates | None, bool]:
     """Words that stand for spans of values and cover the range; whether they cover no more."""
-    if what.least > what.most:
+    if what.least > what.most or (what.column == "faces" and what.most < 0):
         return Lexeme("nothing" + MARK), True
     if what.column == "captured":
-        return dates(what)
+        words, exact = dates(what)
+        return words, exact and _has_day(what.least) and _has_day(what.most)
     if what.column == "size":
         return sizes(what.least, what.most), False
     if what.column == "faces":
@@ -185,7 +186,7 @@ def _range_candidates(what: Range) -> tuple[Candidates | None, bool]:
         numbers = range(max(what.least, 0), min(what.most, _MOST_FACES) + 1)
         return _each("faces", numbers or range(_MOST_FACES, _MOST_FACES + 1)), exact
     if what.column in {"width", "height"}:
-        low, high = max(what.least, 0).bit_length(), min(what.most, 2**31).bit_length()
+        low, high = (min(max(n, 0), 2**31).bit_length() for n in (what.least, what.most))
         return _each(what.column, range(low, high + 1)), False
     if what.column == "copies" and what.least > 1:
         return Lexeme(f"has{MARK}duplicate"), what.least == 2 and what.most > 10**9
@@ -224,10 +225,18 @@ def dates(what: Range) -> tuple[Candidates, bool]:
 
 
 def _moment(seconds: int) -> datetime:
-    try:
+    """The moment of a bound, or the end of time that it lies behind."""
+    if _has_day(seconds):
         return _EPOCH + timedelta(seconds=seconds)
+    return _FIRST if seconds < 0 else _LAST
+
+
+def _has_day(seconds: int) -> bool:
+    """Whether a bound is in a year that has words."""
+    try:
+        return _EPOCH + timedelta(seconds=seconds) >= _FIRST
     except OverflowError:
-        return _FIRST if seconds < 0 else _LAST
+        return False
 
 
 def _digest(what: Digest) -> Check:

@@ -111,9 +111,13 @@ def _range(column: str, read: Callable[[str], tuple[int, int]], example: str) ->
             least, most = _ends(value.strip(), read)
         except (ValueError, OverflowError):
             raise UsageError(f"cannot read {_shown(value)}; for example: {example}") from None
-        return Range(column, max(least, -MOST), min(most, MOST))
+        return Range(column, _within(least), _within(most))
 
     return reader
+
+
+def _within(number: int) -> int:
+    return min(max(number, -MOST), MOST)
 
 
 def _word(field: str, allowed: Mapping[str, tuple[str, str]]) -> _Reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +27,10 @@ class Field:
 
 
 def _like(column: ColumnElement[Any], pattern: str) -> Condition:
-    """`*` and `?` as in a shell, the case of letters ignored."""
+    """`*` and `?` as in a shell, the case of letters ignored: in SQLite that of A to Z."""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    wanted = escaped.replace("*", "%").replace("?", "_").lower()
+    # The database lowers both sides: SQLite knows fewer letters than Python.
+    wanted = func.lower(escaped.replace("*", "%").replace("?", "_"))
     return func.lower(func.coalesce(column, "")).like(wanted, escape="\\")
 
 
@@ -65,10 +67,9 @@ def _task(value: str, stage: str | None) -> Condition:
 
 
 def _sha256(value: str, _stage: str | None) -> Condition:
-    try:
-        return images.c.sha256 == bytes.fromhex(value)
-    except ValueError as error:
-        raise UsageError("sha256 takes 64 hexadecimal digits") from error
+    if not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise UsageError("sha256 takes 64 hexadecimal digits")
+    return images.c.sha256 == bytes.fromhex(value)
 
 
 FIELDS = (

@@ -23,7 +23,9 @@ from caseframe.web.api import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
-    thumbnails.router,  # before all others, because addresses are tried one after the other
+    # These before all others, because addresses are tried one after the other.
+    thumbnails.router,
+    describe.router,
     system.router,
     auth.router,
     account.router,
@@ -36,6 +38,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     problems.router,
     sources.router,
     events.router,
-    describe.router,
     dead_letters.router,
 )

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from caseframe.catalog import facets as stored
 from caseframe.catalog import timeline as times
 from caseframe.catalog.facets import Facet
+from caseframe.catalog.gallery_tables import IMAGE_BITS
 from caseframe.catalog.search.choices import Area
 from caseframe.catalog.spread import MOST_ZOOM
 from caseframe.catalog.timeline import Unit
@@ -98,7 +99,9 @@ def facets(here: ServicesDep, found: SeenJob) -> FacetsOut:
     )  # fmt: skip
 
 
-After = Annotated[int | None, Query(ge=0, lt=2**40, description="`next` of the part before")]
+After = Annotated[
+    int | None, Query(ge=0, lt=1 << IMAGE_BITS, description="`next` of the part before")
+]
 
 
 @router.get("/jobs/{job_id}/pictures/timeline")

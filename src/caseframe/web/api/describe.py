@@ -105,7 +105,7 @@ async def process_image(
         model = upload.model or here.options.default_model
         words = await at.describe(upload, model)
     if stranger is not None:
-        response.headers["ratelimit-remaining"] = str(at.allowance.left(stranger).left)
+        response.headers["ratelimit-remaining"] = str(await at.left(stranger))
     found = [_out(one, model) for one in words]
     return found if upload.several else found[0]
 

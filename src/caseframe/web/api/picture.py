@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from caseframe.catalog.detail import Detail, near_twins
 from caseframe.catalog.showing import Content, content
 from caseframe.domain.errors import PictureError, ReadError
+from caseframe.domain.text import camera_body
 from caseframe.web.api.pictures import BoxOut, TileOut, box_out, tile_out
 from caseframe.web.api.thumbnails import FOREVER, JPEG, unchanged
 from caseframe.web.deps import SeenJob, ServicesDep
@@ -79,7 +80,10 @@ class RemarkOut(BaseModel):
 
 
 class PictureOut(BaseModel):
-    """Everything that is known of one picture. `facts` is a sentence made of measured facts."""
+    """Everything that is known of one picture. `facts` is a sentence made of measured facts.
+
+    `camera` is make and model as people say them, the maker not twice.
+    """
 
     picture: TileOut
     sha1: str
@@ -88,6 +92,7 @@ class PictureOut(BaseModel):
     colorspace: str | None
     bit_depth: int | None
     resolution_dpi: float | None
+    camera: str | None
     camera_make: str | None
     camera_model: str | None
     lens: str | None
@@ -143,7 +148,8 @@ def picture(here: ServicesDep, found: SeenJob, image_id: int) -> PictureOut:
     return PictureOut(
         picture=tile_out(one.tile), sha1=one.sha1.hex(), md5=one.md5.hex(),
         orientation=one.orientation, colorspace=one.colorspace, bit_depth=one.bit_depth,
-        resolution_dpi=one.resolution_dpi, camera_make=one.camera_make,
+        resolution_dpi=one.resolution_dpi,
+        camera=camera_body(one.camera_make, one.camera_model), camera_make=one.camera_make,
         camera_model=one.camera_model, lens=one.lens, added_at=one.added_at, reason=one.reason,
         caption=known.caption, facts=known.facts,
         paths=[

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from caseframe.catalog.gallery_tables import IMAGE_BITS
 from caseframe.catalog.problem_list import MOST, ProblemKind, ProblemQuery, problem_list, retry
 from caseframe.web.deps import RunJob, SeenJob, ServicesDep
 from caseframe.web.services import Services
 
 router = APIRouter(prefix="/api/v1", tags=["problems"])
+ImageId = Annotated[int, Field(ge=1, lt=1 << IMAGE_BITS)]
+_MOST_IMAGES = 10_000
 
 
 class ProblemOut(BaseModel):
@@ -33,14 +36,14 @@ class ProblemsOut(BaseModel):
 
 
 class Retry(BaseModel):
-    """Which tasks to try again: of one stage, of some pictures; all for neither."""
+    """Which tasks to try again: of one stage, of at most 10,000 pictures; all for neither."""
 
     stage: str | None = None
-    images: list[int] | None = None
+    images: Annotated[list[ImageId], Field(max_length=_MOST_IMAGES)] | None = None
 
 
 class Retried(BaseModel):
-    """How many tasks wait again. The job was started for them."""
+    """How many tasks wait again. The job was started for them; one at work goes on for them."""
 
     tasks: int
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from caseframe.domain.access import AccessError
+from caseframe.domain.access import STATUS, AccessError, Conflict, KeyRefused
 from caseframe.web.deps import From, ServicesDep
 from caseframe.web.pages.entry import AccountForm, come_in
 from caseframe.web.pages.forms import again, shown
+from caseframe.web.render import page
 
 router = APIRouter(prefix="/auth")
 Key = Annotated[str, Query(max_length=100)]
@@ -37,9 +38,19 @@ def accept(request: Request, here: ServicesDep, client: From, form: Filled) -> R
 
 
 @router.get("/first")
-def first_form(request: Request, key: Key = "") -> Response:
-    """Asks who the first administrator is; the key is looked at when the form comes back."""
+def first_form(request: Request, here: ServicesDep, key: Key = "") -> Response:
+    """Asks who the first administrator is, if the key still makes one."""
+    try:
+        here.accounts.check_first_key(key)
+    except (Conflict, KeyRefused) as error:
+        return _closed(request, error)
     return shown(request, "first.html", form=AccountForm(key=key).kept())
+
+
+def _closed(request: Request, error: Conflict | KeyRefused) -> Response:
+    """Says why the link makes nobody an administrator, without the form."""
+    taken = isinstance(error, Conflict)
+    return page(request, "first_closed.html", status=STATUS[error.code], taken=taken)
 
 
 @router.post("/first")
@@ -47,6 +58,8 @@ def first(request: Request, here: ServicesDep, client: From, form: Filled) -> Re
     """Make the first administrator and sign in."""
     try:
         tokens = here.accounts.create_first_administrator(form.key, form.account(), client)
+    except (Conflict, KeyRefused) as error:
+        return _closed(request, error)
     except AccessError as error:
         return again(request, "first.html", error, form=form.kept())
     return come_in(here, tokens, "/jobs")

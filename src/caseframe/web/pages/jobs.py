@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from caseframe.domain.access import Action, may
@@ -11,6 +13,7 @@ from caseframe.web.jobs import STATUS_WORDS, card, cards, progress_of
 from caseframe.web.render import page
 
 router = APIRouter()
+_PAGE = 100
 
 
 @router.get("/")
@@ -20,10 +23,18 @@ def start(who: Visitor) -> Response:
 
 
 @router.get("/jobs")
-def job_list(request: Request, here: ServicesDep, who: Who) -> Response:
-    """All jobs that one may see."""
+def job_list(
+    request: Request,
+    here: ServicesDep,
+    who: Who,
+    after: Annotated[str | None, Query(max_length=64)] = None,
+) -> Response:
+    """A page of the jobs that one may see, the newest first."""
+    found = cards(here, who, after, _PAGE + 1)
+    shown = found[:_PAGE]
     return page(
-        request, "jobs.html", cards=cards(here, who), words=STATUS_WORDS,
+        request, "jobs.html", cards=shown, words=STATUS_WORDS, after=after,
+        next=shown[-1].job.id if len(found) > _PAGE else None,
         may_create=may(who, Action.CREATE_JOB),
     )  # fmt: skip
 

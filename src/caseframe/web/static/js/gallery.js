@@ -12,6 +12,12 @@ const root = $("gallery");
 const job = root.dataset.job;
 const options = { leaflet: root.dataset.leaflet, world: root.dataset.world, tiles: root.dataset.tiles };
 const LOOK_AGAIN = 10_000; // ms between two looks whether a job at work has found more
+const NONE = {
+  empty: "The job has not been started yet. Start it on its page.",
+  queued: "The job waits for its turn.",
+  running: "The job is at work and has not found any picture so far.",
+  "no pictures": "The folder holds no pictures.",
+};
 const state = new State();
 const source = new Source(job, state);
 const grid = new Grid($("grid"), $("space"), source, job);
@@ -75,8 +81,8 @@ function nothing(wrong = false) {
   if (source.total) return;
   const [title, subtitle, link] = box.querySelectorAll("p, a");
   const searched = state.q || state.area;
-  title.textContent = searched ? "No picture fits this search" : "No pictures yet";
-  subtitle.textContent = searched ? "Take a word or a filter away, or look at the keys and fields under “?”." : "The job has not found any picture so far. Start it, or look at its problems.";
+  title.textContent = searched ? "No picture fits this search" : root.dataset.status === "no pictures" ? "No pictures" : "No pictures yet";
+  subtitle.textContent = searched ? "Take a word or a filter away, or look at the keys and fields under “?”." : NONE[root.dataset.status] ?? "The job has not found any picture so far. Look at its problems.";
   link.textContent = searched ? "Show all pictures" : "Go to the job";
   link.href = searched ? location.pathname : location.pathname.replace(/\/gallery$/, "");
 }

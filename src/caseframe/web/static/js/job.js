@@ -11,10 +11,16 @@ const STATES = {
   "over-limit": "over the limit",
 };
 const LOOK = {
-  empty: "secondary", queued: "azure", running: "blue", stopped: "yellow", complete: "green",
+  empty: "secondary", "no pictures": "secondary", queued: "azure", running: "blue", stopped: "yellow", complete: "green",
   "complete with problems": "orange", failed: "red",
 };
+const MOST_TYPES = 12;
+const ALWAYS = new Set(["similar", "facts"]); // stages that have an answer for every picture
 let before = null;
+
+function counted(value, one, many = `${one}s`) {
+  return `${number(value)} ${value === 1 ? one : many}`;
+}
 
 function size(bytes) {
   const units = ["bytes", "kB", "MB", "GB", "TB"];
@@ -55,6 +61,17 @@ function row(words, count, more = "") {
   return tr;
 }
 
+function heading(words) {
+  const tr = document.createElement("tr");
+  const th = document.createElement("th");
+  th.colSpan = 3;
+  th.scope = "rowgroup";
+  th.className = "text-secondary fw-normal";
+  th.textContent = words;
+  tr.append(th);
+  return tr;
+}
+
 function showWalk(live) {
   $("walk").hidden = !live || live.phase !== "scan";
   if (!live) return;
@@ -79,7 +96,8 @@ function showStage(stage) {
   bar(box.querySelector("[data-bar]"), stage.ended, stage.total);
   box.querySelector("[data-bar]").classList.toggle("idle", stage.ended > 0 && stage.unavailable === stage.ended);
   const notes = [];
-  if (stage.found || stage.none_found) notes.push(`${number(stage.found)} found, ${number(stage.none_found)} none found`);
+  if (ALWAYS.has(stage.name) && stage.found && !stage.none_found) notes.push(`${number(stage.found)} done`);
+  else if (stage.found || stage.none_found) notes.push(`${number(stage.found)} found, ${number(stage.none_found)} none found`);
   if (stage.failed) notes.push(`${number(stage.failed)} failed`);
   if (stage.unavailable) notes.push(`${number(stage.unavailable)} not available`);
   if (stage.reason) notes.push(stage.reason);
@@ -90,8 +108,24 @@ function showFiles(files, types) {
   const states = Object.entries(files).filter(([, count]) => count);
   $("states").replaceChildren(...(states.length
     ? states.map(([state, count]) => row(STATES[state] ?? state, count))
-    : [row("none yet", 0)]));
-  $("types").replaceChildren(...types.slice(0, 12).map((one) => row(one.mime, one.files, size(one.bytes))));
+    : [row("none", 0)]));
+  const rows = types.slice(0, MOST_TYPES).map((one) => row(one.mime, one.files, size(one.bytes)));
+  const rest = types.slice(MOST_TYPES);
+  const sum = (what) => rest.reduce((before, one) => before + one[what], 0);
+  if (rest.length) rows.push(row(counted(rest.length, "more type"), sum("files"), size(sum("bytes"))));
+  if (rows.length) rows.unshift(heading("By type"));
+  $("types").replaceChildren(...rows);
+}
+
+/** What stands in place of the counts while there are none. */
+function nothing(status) {
+  const said = {
+    empty: $("start-words") ? "Nothing has been looked at yet. Start the job to begin." : "Nothing has been looked at yet.",
+    queued: "Nothing has been looked at yet. The job waits for its turn.",
+    running: "Nothing has been looked at yet. The job is at work.",
+    "no pictures": "The folder holds no pictures.",
+  };
+  return said[status] ?? "Nothing has been looked at.";
 }
 
 function show(now) {
@@ -104,11 +138,11 @@ function show(now) {
   $("reason").hidden = !now.reason;
   $("reason").textContent = now.reason ?? "";
   const seen = Object.values(now.files).reduce((sum, count) => sum + count, 0);
-  const words = `${number(seen)} files, ${size(now.bytes)}; ${number(now.pictures)} different pictures` +
-    (now.missing ? `; ${number(now.missing)} files are missing now` : "");
+  const words = `${counted(seen, "file")}, ${size(now.bytes)}; ${counted(now.pictures, "different picture")}` +
+    (now.missing ? `; ${counted(now.missing, "file is", "files are")} missing now` : "");
   if (before?.status !== now.status || !active) $("summary").setAttribute("aria-live", "polite");
   else $("summary").removeAttribute("aria-live"); // every second would be too much to hear
-  $("summary").textContent = seen ? words : "Nothing has been looked at yet. Start the job to begin.";
+  $("summary").textContent = seen ? words : nothing(now.status);
   $("problem-count").textContent = number(now.problems);
   showWalk(now.live);
   showWaiting(now.live?.waiting ?? "");

@@ -36,6 +36,20 @@ function showTrail(path) {
   trail.replaceChildren(...items);
 }
 
+function none() {
+  const row = document.createElement("div");
+  row.className = "list-group-item text-secondary";
+  row.textContent = "No folders below this one";
+  return row;
+}
+
+function inside({ files, folders: below, more }) {
+  if (!files && !below.length && !more) return "This folder is empty.";
+  const counted = (count, one) => `${count.toLocaleString()} ${count === 1 ? one : `${one}s`}`;
+  const many = more ? "more than 5,000 entries" : counted(files, "file");
+  return `This folder holds ${many} and ${counted(below.length, "folder")}. All of it will be looked through.`;
+}
+
 async function open(path, words = "") {
   try {
     const listing = await call(`/api/v1/sources?path=${encodeURIComponent(path)}`);
@@ -51,9 +65,8 @@ async function open(path, words = "") {
       row.addEventListener("click", () => open(folder.path, folder.name));
       return row;
     }));
-    const many = listing.more ? "more than 5,000 entries" : `${listing.files.toLocaleString()} files`;
-    document.getElementById("inside").textContent =
-      `This folder holds ${many} and ${listing.folders.length.toLocaleString()} folders. All of it will be looked through.`;
+    if (!listing.folders.length && !listing.more) folders.append(none());
+    document.getElementById("inside").textContent = inside(listing);
     if (!name.value || name.value === named) name.value = named = words;
   } catch (error) {
     notice(error.message, "danger");

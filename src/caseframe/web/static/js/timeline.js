@@ -5,7 +5,7 @@ import { h } from "./gallery/dom.js";
 const MOST_BARS = 1500; // beyond that, times without pictures are left out
 const MANY = 200; // months beyond which one begins with years
 const PAUSE = 300; // ms between two drawings while counts still come
-const LEAST_APART = 48; // pixels between two years under the bars
+const LEAST_APART = 40; // pixels between two years under the bars
 const root = document.getElementById("timeline");
 const job = root.dataset.job;
 const q = new URLSearchParams(location.search).get("q") ?? "";
@@ -14,6 +14,7 @@ const link = document.getElementById("chosen");
 let buckets = [];
 let bars = [];
 let picked = [];
+let leftOut = false; // whether times without pictures have no room
 let aborter = new AbortController();
 
 const pictures = (count) => `${count.toLocaleString()} ${count === 1 ? "picture" : "pictures"}`;
@@ -38,7 +39,8 @@ function spread() {
     made.push({ ...bucket, index });
     at = following(bucket.start);
   });
-  return made.length > MOST_BARS ? buckets.map((bucket, index) => ({ ...bucket, index })) : made;
+  leftOut = made.length > MOST_BARS;
+  return leftOut ? buckets.map((bucket, index) => ({ ...bucket, index })) : made;
 }
 
 function draw() {
@@ -61,11 +63,20 @@ function draw() {
   }));
   let last = -Infinity;
   for (const words of root.querySelectorAll(".year")) {
-    const left = words.parentElement.offsetLeft;
-    words.hidden = left - last < LEAST_APART || left > root.scrollWidth - LEAST_APART / 2;
-    if (!words.hidden) last = left;
+    const column = words.parentElement;
+    const near = column.offsetLeft - last < LEAST_APART;
+    // Years in a row can be counted; elsewhere a year without its number would pass for the one before.
+    words.hidden = near && unit.value === "year" && !leftOut;
+    column.classList.toggle("apart", near && !words.hidden);
+    if (!words.hidden) last = column.offsetLeft;
   }
-  document.getElementById("ends").textContent = buckets.length ? `${pictures(buckets.reduce((sum, one) => sum + one.count, 0))}, ${buckets[0].start} to ${buckets.at(-1).start}` : "";
+  document.getElementById("ends").textContent = buckets.length ? `${pictures(buckets.reduce((sum, one) => sum + one.count, 0))}, ${buckets[0].start} to ${buckets.at(-1).start}${notes()}` : "";
+}
+
+/** What the chart itself does not show. */
+function notes() {
+  const out = leftOut ? `; ${unit.value}s without pictures are left out` : "";
+  return root.scrollWidth > root.clientWidth ? `${out}; scroll the chart sideways to see all of it` : out;
 }
 
 function inside(index) {

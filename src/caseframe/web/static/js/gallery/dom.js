@@ -25,6 +25,12 @@ export function size(bytes) {
   return `${unit ? value.toFixed(1) : value.toLocaleString()} ${units[unit]}`;
 }
 
+/** `, 12.2 megapixels`; nothing for so few that it would say nothing. */
+export function megapixels(pixels) {
+  const shown = (pixels / 1e6).toFixed(1).replace(/\.0$/, "");
+  return shown === "0" ? "" : `, ${shown} megapixel${shown === "1" ? "" : "s"}`;
+}
+
 /** Boxes of faces over an element that holds exactly the picture. */
 export function boxes(faces, width, height) {
   return faces.map((face) => {

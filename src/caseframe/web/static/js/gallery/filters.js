@@ -53,9 +53,18 @@ export class Filters {
     const name = menu.dataset.field ?? "date";
     const kept = terms(this.state.q).filter((term) => (name === "only" ? !ONLY.test(term) : field(term) !== name));
     const [from, until] = ["from", "until"].map((id) => document.getElementById(id).value);
+    if (name === "date") this.bound();
+    if (name === "date" && !menu.reportValidity()) return;
     if (name === "date") kept.push(from || until ? `date:${from}..${until}` : "");
     else if (menu.value) kept.push(name === "only" ? menu.value : `${name}:${quoted(menu.value)}`);
     this.state.set({ q: kept.filter(Boolean).join(" "), picture: null });
+  }
+
+  /** Neither of the two days lets the other pass it. */
+  bound() {
+    const [from, until] = ["from", "until"].map((id) => document.getElementById(id));
+    from.max = until.value;
+    until.min = from.value;
   }
 
   /** Menus and chips as the search says. */
@@ -70,6 +79,7 @@ export class Filters {
     const date = /^date:(\d{4}-\d\d-\d\d)?\.\.(\d{4}-\d\d-\d\d)?$/.exec(found.find((one) => field(one) === "date") ?? "");
     document.getElementById("from").value = date?.[1] ?? "";
     document.getElementById("until").value = date?.[2] ?? "";
+    this.bound();
     const chips = found.map((term, index) => this.chip(term, () =>
       this.state.set({ q: found.filter((_, other) => other !== index).join(" "), picture: null })));
     if (this.state.area) chips.push(this.chip("on this part of the map", () => this.state.set({ area: "" })));

@@ -1,6 +1,6 @@
-// What is known of the selected picture, in panes. Each fact says on hover which stage found it.
+// What is known of the selected picture, in panes. Each fact says which stage found it.
 import { call, icon, localTimes, notice } from "../common.js";
-import { boxes, foreign, h, size } from "./dom.js";
+import { boxes, foreign, h, megapixels, size } from "./dom.js";
 import { valueTree } from "./value.js";
 import { worldMap } from "./worldmap.js";
 
@@ -112,7 +112,8 @@ export class Panel {
       Info: () => this.drawInfo(), Metadata: () => this.drawMetadata(), Location: () => this.drawLocation(),
       Faces: () => this.drawFacesPane(), Stages: () => this.drawStages(),
     };
-    this.body.replaceChildren(...draw[this.pane]().flat(9));
+    this.origins = new Map();
+    this.body.replaceChildren(...draw[this.pane]().flat(9), ...this.from());
     localTimes(this.body);
   }
 
@@ -123,18 +124,32 @@ export class Panel {
   }
 
   /** Where a fact is from: stage, version, model, time. */
-  origin(stage) {
+  originOf(stage) {
     const run = this.by[stage];
     if (!run) return `found by the scan, ${new Date(this.known.added_at).toLocaleString()}`;
     const when = run.finished_at ? `, ${new Date(run.finished_at).toLocaleString()}` : "";
     return `${run.title}, version ${run.version}${run.model ? `, ${run.model}` : ""}${when}`;
   }
 
+  /** The same for all facts of the pane, for those who cannot hover. */
+  from() {
+    if (!this.origins.size) return [];
+    const rows = [...this.origins].map(([origin, titles]) => [h("dt", {}, titles.join(", ")), h("dd", {}, foreign(origin))]);
+    return [h("details", { class: "origins mt-3" }, h("summary", {}, "Where this is from"), h("dl", {}, rows))];
+  }
+
+  /** The origin of a fact, remembered for `from`. */
+  origin(stage, title) {
+    const words = this.originOf(stage);
+    this.origins.set(words, [...this.origins.get(words) ?? [], title]);
+    return words;
+  }
+
   fact(title, value, stage = "scan", copies = false) {
     if (value === null || value === undefined || value === "") return [];
     const content = value instanceof Node ? [value] : Array.isArray(value) ? value : [foreign(value)];
     const text = copies ? [this.copy(String(value))] : [];
-    return [h("dt", {}, title), h("dd", { title: this.origin(stage) }, content, text)];
+    return [h("dt", {}, title), h("dd", { title: this.origin(stage, title) }, content, text)];
   }
 
   copy(text) {
@@ -149,16 +164,16 @@ export class Panel {
     const facts = known.facts ? [foreign(known.facts), h("span", { class: "text-secondary" }, " (by FACTS, from measured facts)")] : null;
     const paths = known.paths.map((one) => h("div", { class: "path" }, foreign(one.path), one.missing ? h("span", { class: "text-danger" }, " missing now") : []));
     const rows = [
+      this.fact("State", p.state === "picture" ? null : `${p.state}${known.reason ? `: ${known.reason}` : ""}`),
       this.fact("Caption", known.caption, "caption"), this.fact("Facts", facts, "facts"),
       this.fact(known.paths.length > 1 ? `At ${known.paths.length} paths` : "Path", paths),
-      this.fact("Taken", p.captured_at?.replace("T", " "), "exif"),
-      this.fact("Camera", [known.camera_make, known.camera_model].filter(Boolean).join(" "), "exif"), this.fact("Lens", known.lens, "exif"),
-      this.fact("Dimensions", p.width ? `${p.width} × ${p.height}, ${((p.width * p.height) / 1e6).toFixed(1)} megapixels` : null),
-      this.fact("Size", `${size(p.size)} (${p.size.toLocaleString()} bytes)`), this.fact("Format", [p.format, p.mime].filter(Boolean).join(", ")),
-      this.fact("Colour", [known.colorspace, known.bit_depth ? `${known.bit_depth} bits a channel` : ""].filter(Boolean).join(", ")),
+      this.fact("Taken", taken(p.captured_at), "exif"),
+      this.fact("Camera", known.camera, "exif"), this.fact("Lens", known.lens, "exif"),
+      this.fact("Dimensions", p.width ? `${p.width} × ${p.height}${megapixels(p.width * p.height)}` : null),
+      this.fact("Size", p.size < 1000 ? size(p.size) : `${size(p.size)} (${p.size.toLocaleString()} bytes)`), this.fact("Format", [p.format, p.mime].filter(Boolean).join(", ")),
+      this.fact("Colour", [known.colorspace, known.bit_depth ? `${known.bit_depth} bit${known.bit_depth === 1 ? "" : "s"} a channel` : ""].filter(Boolean).join(", ")),
       this.fact("Resolution", known.resolution_dpi ? `${known.resolution_dpi} dpi` : null),
       this.fact("Faces", p.faces === null ? null : p.faces ? String(p.faces) : "none found", "faces"),
-      this.fact("State", p.state === "picture" ? null : `${p.state}${known.reason ? `: ${known.reason}` : ""}`),
       this.fact("SHA-256", p.sha256, "scan", true), this.fact("SHA-1", known.sha1, "scan", true), this.fact("MD5", known.md5, "scan", true),
       this.fact("In the case since", h("time", { datetime: known.added_at }, known.added_at)),
     ];
@@ -183,10 +198,11 @@ export class Panel {
     const groups = Object.entries(this.known.metadata);
     if (!groups.length) return [h("p", { class: "text-secondary" }, "The file holds no metadata.")];
     const rows = [];
+    const origin = this.origin("exif", "Metadata");
     const tables = groups.map(([group, tags]) => h("section", {}, h("h3", { class: "mt-2" }, group), h("table", { class: "table table-sm" }, h("tbody", {},
       Object.entries(tags).map(([tag, value]) => {
         const text = Array.isArray(value) ? value.join(", ") : String(value);
-        const row = h("tr", { title: this.origin("exif") }, h("th", { scope: "row" }, foreign(tag)), h("td", {}, foreign(text), this.copy(text)));
+        const row = h("tr", { title: origin }, h("th", { scope: "row" }, foreign(tag)), h("td", {}, foreign(text), this.copy(text)));
         rows.push([row, `${tag} ${text}`.toLowerCase()]);
         return row;
       })))));
@@ -222,13 +238,14 @@ export class Panel {
     if (picture.faces === null) return [h("p", { class: "text-secondary" }, "Nobody has looked for faces in this picture yet.")];
     if (!faces.length) return [h("p", { class: "text-secondary" }, "No faces were found.")];
     const image = new Image();
+    const origin = this.origin("faces", "Faces");
     image.src = `/api/v1/jobs/${this.job}/pictures/${picture.id}/view?side=1600`;
     const crops = faces.map((face, index) => {
       const canvas = h("canvas", { width: 160, height: 160, role: "img", "aria-label": `Face ${index + 1}, score` });
       image.addEventListener("load", () => crop(canvas, image, face, picture));
-      return h("button", { type: "button", title: this.origin("faces"), onclick: () => this.view(true) }, canvas, h("div", {}, `${Math.round(face.score * 100) / 100}`));
+      return h("button", { type: "button", title: origin, onclick: () => this.view(true) }, canvas, h("div", {}, `${Math.round(face.score * 100) / 100}`));
     });
-    return [h("div", { class: "crops" }, crops), h("p", { class: "text-secondary mt-2" }, "Under each face stands how sure the detector is. A face opens the picture with its boxes.")];
+    return [h("div", { class: "crops" }, crops), h("p", { class: "text-secondary mt-2" }, "Under each face stands the detector's score (no probability; higher is surer). A face opens the picture with its boxes.")];
   }
 
   drawStages() {
@@ -251,6 +268,13 @@ export class Panel {
     box.addEventListener("toggle", () => box.append(...made()), { once: true });
     return [box];
   }
+}
+
+/** When a picture was taken; without an offset nobody knows in which zone. */
+function taken(at) {
+  if (!at) return null;
+  const words = at.replace("T", " ");
+  return /(Z|[+-]\d\d:?\d\d)$/.test(words) ? words : `${words} by the camera's clock`;
 }
 
 /** Browsers give the clipboard only to pages that came by https or from this machine. */

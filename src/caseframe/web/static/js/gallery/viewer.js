@@ -33,7 +33,7 @@ export class Viewer {
       button("chevron-left", "The one before (←)", () => this.move(-1)), button("chevron-right", "The next one (→)", () => this.move(1)),
       button("zoom-out", "Smaller (−)", () => this.zoom(1 / 1.4)), button("zoom-in", "Larger (+)", () => this.zoom(1.4)),
       button("face-id", "Boxes around faces (f)", () => this.faces()), button("x", "Close (Esc)", () => this.dialog.close()));
-    this.dialog.replaceChildren(this.stage, bar);
+    this.dialog.replaceChildren(bar, this.stage);
     image.addEventListener("load", () => this.fit());
     image.addEventListener("error", () => this.holder.replaceChildren(h("p", { class: "p-5" }, "This picture cannot be shown: it is damaged, gone, or not what was scanned.")));
     this.listen();
@@ -72,16 +72,22 @@ export class Viewer {
     if (this.size) this.set(this.scale * by, around);
   }
 
+  /** Where the pointer is on the stage, which begins below the bar. */
+  place(event) {
+    const { left, top } = this.stage.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
+  }
+
   listen() {
     const stage = this.stage;
     stage.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.zoom(Math.exp(-event.deltaY / 300), [event.clientX, event.clientY]);
+      this.zoom(Math.exp(-event.deltaY / 300), this.place(event));
     }, { passive: false });
-    stage.addEventListener("dblclick", (event) => this.zoom(this.scale > this.least * 1.01 ? 1 / MOST : 3, [event.clientX, event.clientY]));
+    stage.addEventListener("dblclick", (event) => this.zoom(this.scale > this.least * 1.01 ? 1 / MOST : 3, this.place(event)));
     stage.addEventListener("pointerdown", (event) => {
       stage.setPointerCapture(event.pointerId);
-      this.pointers.set(event.pointerId, [event.clientX, event.clientY]);
+      this.pointers.set(event.pointerId, this.place(event));
     });
     stage.addEventListener("pointermove", (event) => this.drag(event));
     for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => this.pointers.delete(event.pointerId));
@@ -90,7 +96,7 @@ export class Viewer {
   drag(event) {
     const before = this.pointers.get(event.pointerId);
     if (!before || !this.size) return;
-    const now = [event.clientX, event.clientY];
+    const now = this.place(event);
     this.pointers.set(event.pointerId, now);
     if (this.pointers.size === 1) {
       this.at = this.at.map((offset, axis) => offset + now[axis] - before[axis]);

@@ -58,7 +58,8 @@ test: $(READY) $(DESCRIBE) $(UI)
 
 # Part after part of the system as services fails while a job is at work, TIMES times each.
 chaos: $(READY) $(UI)
-	CASEFRAME_CHAOS_TIMES=$(TIMES) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos
+	CASEFRAME_CHAOS_TIMES=$(TIMES) $(BIN)/python -m pytest -o faulthandler_timeout=0 \
+		$(PYTEST_ARGS) tests/chaos
 
 lint: $(READY) $(UI)
 	$(BIN)/ruff check .

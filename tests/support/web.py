@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import email
-import faulthandler
 import itertools
 import os
 import re
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -242,8 +240,7 @@ def running_web(services: Services, listening: socket.socket) -> Iterator[None]:
         services.broadcaster.close()
         server.should_exit = True
         thread.join(WAIT)
-        if thread.is_alive():  # seen once in many runs: where it is tells why
-            faulthandler.dump_traceback(sys.__stderr__ or 2)
+        assert not thread.is_alive(), "the server does not end"
 
 
 def _wait_until_up(server: uvicorn.Server, thread: threading.Thread) -> None:

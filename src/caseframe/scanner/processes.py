@@ -1,7 +1,8 @@
 """A pool of processes that outlives the death of any of them, whatever that one was doing.
 
 Pebble replaces a process that dies at work. One that dies while none is at work breaks its whole
-pool for good; then a new pool takes its place here.
+pool for good; then a new pool takes its place here. No future that was given away stays open:
+neither one that a broken pool never got to, nor one that was out when all were stopped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from pebble import ProcessPool
 
 _STOP_SECONDS = 10
+_LOOK_SECONDS = 0.5
 _MOST_IN_A_ROW = 3  # processes that die as they start would be started for ever
 
 
@@ -28,8 +30,9 @@ class Processes:
         self._pool = make()
         self._out: set[Future[Any]] = set()
         self._ending: threading.Thread | None = None
+        self._watching: threading.Thread | None = None
         self._broken = 0  # pools in a row that did nothing
-        self._closed = False
+        self._closed = threading.Event()
 
     def start(self) -> None:
         """Start the processes now. Raises BrokenProcessPool when they cannot be started."""
@@ -53,6 +56,7 @@ class Processes:
             except RuntimeError:
                 self._renew()
                 future = self._scheduled(function, arguments, seconds)
+            self._watch()
         future.add_done_callback(self._note)
         return future
 
@@ -65,8 +69,21 @@ class Processes:
         future.add_done_callback(out.discard)
         return future
 
+    def _watch(self) -> None:
+        if self._watching is None:
+            name = "watch-pool"
+            self._watching = threading.Thread(target=self._look, daemon=True, name=name)
+            self._watching.start()
+
+    def _look(self) -> None:
+        # A pool may break after it took work and before it noted it, and then tells nobody.
+        while not self._closed.wait(_LOOK_SECONDS):
+            with self._lock, suppress(BrokenProcessPool):
+                if self._out and not self._pool.active:
+                    self._renew()
+
     def _renew(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise BrokenProcessPool("they were stopped")
         if self._broken >= _MOST_IN_A_ROW:
             self._broken = 0  # whoever comes next may have more luck
@@ -74,7 +91,9 @@ class Processes:
         self._broken += 1
         broken, out = self._pool, self._out
         self._pool, self._out = self._make(), set()
-        self._ending = threading.Thread(target=_give_up, args=(broken, out), daemon=True)
+        lost = "its processes ended before they were at it"
+        more = (broken, out, lost, _STOP_SECONDS)
+        self._ending = threading.Thread(target=_end, args=more, daemon=True, name="end-pool")
         self._ending.start()
 
     def _note(self, future: Future[Any]) -> None:
@@ -82,24 +101,30 @@ class Processes:
             self._broken = 0
 
     def close(self, seconds: float = _STOP_SECONDS) -> None:
-        """End all processes at once, waiting `seconds` at most; again does nothing more."""
+        """End all processes at once, waiting `seconds` at most; again does nothing more.
+
+        What is out then fails with BrokenProcessPool.
+        """
         with self._lock:
-            self._closed = True
-            pool, ending = self._pool, self._ending
-        _end(pool, seconds)
+            self._closed.set()
+            pool, out, ending = self._pool, self._out, self._ending
+        _end(pool, out, "they were stopped", seconds)
         if ending is not None:
             ending.join(seconds)
 
 
-def _give_up(pool: ProcessPool, out: set[Future[Any]]) -> None:
-    """End a broken pool, and fail what it took and did not get to."""
-    _end(pool, _STOP_SECONDS)
+def _end(pool: ProcessPool, out: set[Future[Any]], why: str, seconds: float) -> None:
+    """End a pool, and fail what it took and did not get to."""
+    pool.stop()
+    # Its own limit of seconds does not count for a pool that was stopped.
+    joining = threading.Thread(target=_join, args=(pool,), daemon=True, name="join-pool")
+    joining.start()
+    joining.join(seconds)
     for future in tuple(out):
         with suppress(InvalidStateError):
-            future.set_exception(BrokenProcessPool("its processes ended before they were at it"))
+            future.set_exception(BrokenProcessPool(why))
 
 
-def _end(pool: ProcessPool, seconds: float) -> None:
-    pool.stop()
-    with suppress(TimeoutError, RuntimeError):
-        pool.join(timeout=seconds)
+def _join(pool: ProcessPool) -> None:
+    with suppress(RuntimeError):  # it was about to start, or a process cannot be ended
+        pool.join()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -70,7 +72,7 @@ def test_starting_again_mends_a_broken_pool(processes: Processes) -> None:
     assert processes.schedule(os.getpid, (), 30).result(30)
 
 
-def test_what_a_broken_pool_never_got_to_fails_so_that_it_can_be_tried_again(
+def test_what_a_broken_pool_never_got_to_fails_though_nobody_asks_again(
     processes: Processes,
 ) -> None:
     """A pool may break between taking work and noting it; nobody would ever tell of it."""
@@ -78,9 +80,30 @@ def test_what_a_broken_pool_never_got_to_fails_so_that_it_can_be_tried_again(
     eventually(lambda: not processes._pool.active)
     lost: Future[int] = Future()
     processes._out.add(lost)
-    assert asked(processes)
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(BrokenProcessPool, match="before they were at it"):
         lost.result(30)
+
+
+def test_what_is_out_at_the_end_fails(processes: Processes) -> None:
+    asked(processes)
+    out = [processes.schedule(time.sleep, (600,), 600) for _ in range(3)]
+    processes.close()
+    for future in out:
+        with pytest.raises(BrokenProcessPool, match="stopped"):
+            future.result(0)
+
+
+def test_a_pool_that_does_not_end_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes, end = Processes(new_pool), threading.Event()
+    asked(processes)
+    out = processes.schedule(time.sleep, (600,), 600)
+    pool = processes._pool
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "join", end.wait)
+        processes.close(0.1)
+    assert isinstance(out.exception(0), BrokenProcessPool)
+    end.set()
+    pool.join()
 
 
 def test_processes_that_die_as_they_start_are_given_up_and_may_be_tried_again_later() -> None:

@@ -152,14 +152,15 @@ def web(
     With CASEFRAME_TEST_SYSTEM=services all parts run as services.
     """
     from tests.support.services import chosen, services_web  # noqa: PLC0415
-    from tests.support.web import web_server  # noqa: PLC0415
+    from tests.support.web import web_server, without_end  # noqa: PLC0415
 
     if chosen():
         with services_web(pictures, cache) as services:
             yield services
         return
     case = tmp_path_factory.mktemp("web") / "case"
-    with web_server(case, pictures, cache, access_token_minutes=1440) as server:
+    made = web_server(case, pictures, cache, access_token_minutes=1440)
+    with without_end(made) as server:
         yield server
 
 

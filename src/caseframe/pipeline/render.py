@@ -23,6 +23,7 @@ from caseframe.scanner.processes import Processes
 _CHANGED = "the file is not what it was when it was scanned; scan the folder again"
 _JOIN_SECONDS = 5
 _TRIES = 2
+_TURN_SECONDS = 60.0  # until a process is free, beside the time for the picture
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ class LocalRenderer:
         raise ServiceAway("the processes that show pictures ended; try again in a moment")
 
     def _viewed(self, arguments: tuple[bytes, bytes, bytes, int, Limits]) -> bytes:
-        future = self._started().schedule(_view, arguments, self._options.seconds)
+        seconds = self._options.seconds
+        future = self._started().schedule(_view, arguments, seconds)
         try:
-            made: bytes = future.result()
+            made: bytes = future.result(_TURN_SECONDS + seconds)
         except TimeoutError as error:
             raise PictureError("decoding it takes too long") from error
         except ProcessExpired as error:

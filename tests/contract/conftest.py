@@ -10,6 +10,9 @@ import pytest
 from tests.support.catalogs import empty_catalog
 from tests.support.people import Town, Towns
 
+from caseframe.catalog import jobs
+from caseframe.catalog.database import Catalog
+
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis", "service", "service-redis-postgresql"])
 def towns(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Towns]:
@@ -33,3 +36,10 @@ def towns(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Towns]:
 @pytest.fixture
 def town(towns: Towns) -> Town:
     return towns()
+
+
+@pytest.fixture
+def job(catalog: Catalog) -> str:
+    """The id of a job over `/source` in the empty catalog."""
+    with catalog.begin() as connection:
+        return jobs.create_job(connection, "a job", b"/source", ("exif",)).id

@@ -25,12 +25,6 @@ from caseframe.pipeline.plan import needs_reading
 from caseframe.scanner.walk import Entry
 
 
-@pytest.fixture
-def job(catalog: Catalog) -> str:
-    with catalog.begin() as connection:
-        return jobs.create_job(connection, "a job", b"/source", ("exif",)).id
-
-
 def test_known_content_that_another_job_took_with_it_is_read_again(
     catalog: Catalog, job: str
 ) -> None:

@@ -314,6 +314,13 @@ def test_hostile_queries_end_in_an_answer_or_an_explanation(catalog: Catalog, jo
     assert [query for query in NASTY if not answers_or_explains(catalog, job, query)] == []
 
 
+PIECES = [
+    '"', "-", "OR", "*", ":", "camera:", "red", "boat", "(", "'", "date:", "..",
+    ">", "2016", "\0", "é", "size:", "MB", " ", "has:", "place", ".",
+]  # fmt: skip
+"""Of which queries are made."""
+
+
 @settings(
     max_examples=100, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -321,35 +328,7 @@ def test_hostile_queries_end_in_an_answer_or_an_explanation(catalog: Catalog, jo
 @given(
     query=st.one_of(
         st.text(max_size=60),
-        st.lists(
-            st.sampled_from(
-                [
-                    '"',
-                    "-",
-                    "OR",
-                    "*",
-                    ":",
-                    "camera:",
-                    "red",
-                    "boat",
-                    "(",
-                    "'",
-                    "date:",
-                    "..",
-                    ">",
-                    "2016",
-                    "\0",
-                    "é",
-                    "size:",
-                    "MB",
-                    " ",
-                    "has:",
-                    "place",
-                    ".",
-                ]
-            ),
-            max_size=12,
-        ).map("".join),
+        st.lists(st.sampled_from(PIECES), max_size=12).map("".join),
     )
 )
 def test_any_text_is_a_query_or_explained(catalog: Catalog, job: str, query: str) -> None:

@@ -342,24 +342,6 @@ def test_the_size_of_tiles_is_remembered(page: Page, gallery: str) -> None:
     assert again["width"] == width["width"] >= 300
 
 
-def test_the_map_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
-    web.let_in(page.context, web.administrator)
-    page.goto(f"{web.url}/jobs/{scanned}/map")
-    expect(page.locator("#map-count")).to_contain_text("2 pictures")
-    expect(page.locator(".cluster")).not_to_have_count(0)
-    page.get_by_role("link", name="Show these pictures").click()
-    expect(page.locator("#count")).to_have_text("2 pictures")
-    expect(page.get_by_text("on this part of the map")).to_be_visible()
-
-
-def test_the_timeline_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
-    web.let_in(page.context, web.administrator)
-    page.goto(f"{web.url}/jobs/{scanned}/timeline")
-    page.get_by_role("button", name="2016-07: 1 picture").click()
-    page.get_by_role("link", name="Show 1 picture of 2016-07").click()
-    expect(page.locator("#count")).to_have_text("1 picture")
-
-
 def test_a_grid_of_thousands_holds_only_what_is_in_sight(
     page: Page, web: WebServer, tmp_path: Path
 ) -> None:

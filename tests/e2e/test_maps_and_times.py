@@ -1,4 +1,4 @@
-"""Maps from a tile server that was configured, and times in the viewer's zone."""
+"""Where maps and timelines lead, a tile server that was configured, times in the viewer's zone."""
 
 from __future__ import annotations
 
@@ -99,3 +99,21 @@ def test_times_are_in_the_viewers_zone_with_utc_on_hover(
         there = datetime.fromtimestamp(at.timestamp() + 3600 * hours, at.tzinfo)
         words = f"{there.day} {there.strftime('%b')} {there.year}, {there.strftime('%H:%M')}"
         expect(shown).to_have_text(words.replace("Sep ", "Sept "))
+
+
+def test_the_map_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
+    web.let_in(page.context, web.administrator)
+    page.goto(f"{web.url}/jobs/{scanned}/map")
+    expect(page.locator("#map-count")).to_contain_text("2 pictures")
+    expect(page.locator(".cluster")).not_to_have_count(0)
+    page.get_by_role("link", name="Show these pictures").click()
+    expect(page.locator("#count")).to_have_text("2 pictures")
+    expect(page.get_by_text("on this part of the map")).to_be_visible()
+
+
+def test_the_timeline_leads_to_the_gallery(page: Page, web: WebServer, scanned: str) -> None:
+    web.let_in(page.context, web.administrator)
+    page.goto(f"{web.url}/jobs/{scanned}/timeline")
+    page.get_by_role("button", name="2016-07: 1 picture").click()
+    page.get_by_role("link", name="Show 1 picture of 2016-07").click()
+    expect(page.locator("#count")).to_have_text("1 picture")

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from email.policy import default as modern
@@ -227,7 +228,7 @@ def web_server(case: Path, sources: Path, cache: Path, **given: Any) -> Iterator
 
 @contextmanager
 def without_end(context: AbstractContextManager[_T]) -> Iterator[_T]:
-    """The same context, whose end nobody waits for beyond `ENDING` seconds.
+    """The same context, whose end is an error beyond `ENDING` seconds.
 
     What hangs at the end of a run would take all its results along. Where it hangs is told by
     pytest (`faulthandler_timeout`).
@@ -238,9 +239,17 @@ def without_end(context: AbstractContextManager[_T]) -> Iterator[_T]:
     try:
         yield value
     finally:
-        ending = threading.Thread(target=rest.close, name="end-server", daemon=True)
-        ending.start()
-        ending.join(ENDING)
+        ended: Future[None] = Future()
+
+        def end() -> None:
+            try:
+                rest.close()
+                ended.set_result(None)
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+                ended.set_exception(error)
+
+        threading.Thread(target=end, name="end-server", daemon=True).start()
+        ended.result(ENDING)
 
 
 @contextmanager
@@ -251,7 +260,10 @@ def running_web(services: Services, listening: socket.socket) -> Iterator[None]:
         proxy_headers=False, timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="web")
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listening]}, name="web",
+        daemon=True,
+    )  # fmt: skip
     thread.start()
     try:
         _wait_until_up(server, thread)
@@ -260,6 +272,7 @@ def running_web(services: Services, listening: socket.socket) -> Iterator[None]:
         services.broadcaster.close()
         server.should_exit = True
         thread.join(WAIT)
+        assert not thread.is_alive(), "the server does not end"
 
 
 def _wait_until_up(server: uvicorn.Server, thread: threading.Thread) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -21,7 +20,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(time, "monotonic", made.monotonic)
+    # In that module only: an event loop in another thread would sleep by our time.
+    monkeypatch.setattr("caseframe.pipeline.progress.time", made)
     return made
 
 

@@ -33,7 +33,7 @@ from caseframe.catalog.tables import (
 from caseframe.domain.errors import NotFound
 from caseframe.domain.evidence import FileState
 from caseframe.domain.facts import Camera, Facts, PerceptualHash, Text
-from caseframe.domain.work import JobState, TaskState
+from caseframe.domain.work import JobState, StageOutcome, TaskState
 
 
 def everything(catalog: Catalog) -> dict[str, list[dict[str, Any]]]:
@@ -156,6 +156,18 @@ def test_a_stage_run_again_replaces_what_it_said(catalog: Catalog, job: str) -> 
         assert rows(catalog, table) == [], table.name
     (image,) = rows(catalog, images)
     assert (image["captured_at"], image["camera_make"]) == (None, None)
+
+
+def test_a_stage_that_cannot_work_takes_nothing_away(catalog: Catalog, job: str) -> None:
+    write(catalog, job, outcome(b"a", b"a", done("exif", facts=all_facts(), problems=("odd",))))
+    kept = (images, faces, places, texts, problems, results)
+    before = {table.name: rows(catalog, table) for table in kept}
+    with catalog.read() as connection:
+        order = {"ingest": False, "image_id": connection.scalar(select(images.c.id))}
+    for version in ("1", "2"):
+        away = StageOutcome("exif", version, TaskState.UNAVAILABLE, reason="the service is away")
+        write(catalog, job, outcome(b"a", b"a", away, order=order))
+        assert {table.name: rows(catalog, table) for table in kept} == before
 
 
 def test_only_what_is_due_is_due(catalog: Catalog, job: str) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from tests import makers
 
 from caseframe.catalog import evidence, jobs, lookup, records
 from caseframe.catalog.database import Catalog
+from caseframe.catalog.tables import tasks
+from caseframe.domain.work import Order, TaskState
 from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.local import LocalRunner
 from caseframe.pipeline.verify import Verdict, Verification
-from caseframe.scanner import walk
+from caseframe.scanner import reading, walk
 from caseframe.scanner.reading import open_beneath
 from caseframe.stages.registry import load_stages
 
@@ -65,7 +68,7 @@ def scanned(catalog: Catalog, runner: LocalRunner, tmp_path: Path) -> Scanned:
 
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
-    """`closed(name)` has the walk refused that folder: permissions keep nothing from root."""
+    """`closed(name)` has us refused that folder: permissions keep nothing from root."""
 
     def close(name: bytes) -> None:
         def refuse(root: int, path: bytes, *, folder: bool = False) -> int:
@@ -73,7 +76,8 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
                 raise PermissionError(13, "Permission denied")
             return open_beneath(root, path, folder=folder)
 
-        monkeypatch.setattr(walk, "open_beneath", refuse)
+        for module in (walk, reading):
+            monkeypatch.setattr(module, "open_beneath", refuse)
 
     return close
 
@@ -107,6 +111,21 @@ def test_a_folder_that_can_be_read_again_is_no_problem(
     }  # fmt: skip
     assert set(scanned.scan()) == {"a.jpg", "b.jpg", "sub/c.jpg"}
     assert scanned.problems() == []
+
+
+def test_nothing_is_missing_where_nobody_could_look(
+    scanned: Scanned, closed: Callable[[bytes], None]
+) -> None:
+    before = scanned.scan()
+    closed(b"sub")
+    unread = {b"sub": Verdict.UNREADABLE, b"sub/c.jpg": Verdict.UNREADABLE}
+    assert scanned.verify()[0] == unread
+    again = scanned.scan()
+    assert not any("missing" in line for line in again.values())
+    assert again["sub"]["state"] == "unreadable"
+    assert scanned.verify()[0] == {b"sub/c.jpg": Verdict.UNREADABLE}
+    closed(b"nothing")
+    assert scanned.scan() == before
 
 
 def test_a_folder_that_could_not_be_read_and_is_gone_is_missing(
@@ -183,3 +202,22 @@ def test_a_file_in_whose_place_a_link_stands_is_noted(scanned: Scanned) -> None:
     (problem,) = line["problems"]
     assert problem["reason"].endswith(f"its SHA-256 was {before}")
     assert scanned.verify()[0] == {}
+
+
+def test_what_is_due_tells_its_size_for_time_is_given_by_it(
+    scanned: Scanned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned.scan()
+    with scanned.catalog.begin() as connection:
+        connection.execute(update(tasks).values(state=TaskState.PENDING))
+    sizes, run = dict[bytes, int](), scanned.runner.run
+
+    def noted(orders: Iterable[Order | None]) -> Iterator[Order | None]:
+        for order in orders:
+            sizes.update({} if order is None else {order.path: order.size})
+            yield order
+
+    monkeypatch.setattr(scanned.runner, "run", lambda orders: run(noted(orders)))
+    scanned.scan()
+    pictures = ("a.jpg", "b.jpg", "sub/c.jpg")
+    assert sizes == {os.fsencode(p): (scanned.folder / p).stat().st_size for p in pictures}

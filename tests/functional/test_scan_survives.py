@@ -230,7 +230,7 @@ def test_the_source_is_untouched(cli: Cli, tmp_path: Path) -> None:
             os.utime(os.path.join(base, name), ns=(10**18, 10**18), follow_symlinks=False)
     before = state()
     case = tmp_path / "case"
-    assert cli("scan", folder, "--case", case, "--stages", FAST).status == 0
+    assert cli("scan", folder, "--case", case, "--stages", f"{FAST},faces").status == 0
     assert cli("verify", "--case", case).status == 0
     assert cli("rerun", "--stage", "similar", "--case", case).status == 0
     assert cli("duplicates", "--case", case).status == 0

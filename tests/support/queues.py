@@ -121,12 +121,12 @@ class Worker:
         chosen = StationOptions(queue_names(names), **options)
 
         async def work() -> None:
-            station = Station(
+            self.station = station = Station(
                 amqp(url), stages, self.pool, pictures, chosen, StationMetrics(self.registry),
                 spool,
             )  # fmt: skip
             await station.start()
-            while station.trouble is not None:
+            while self.pool.reason is not None or not station._bus.connected:
                 await asyncio.sleep(0.02)
             self._begun.set()
             await asyncio.to_thread(self._end.wait)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
@@ -16,12 +18,22 @@ def answers(address: str) -> str:
     return door
 
 
+def loopback_of_six() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize(
     ("address", "host"),
     [("127.0.0.1:0", "127.0.0.1:"), ("localhost:0", "localhost:"), ("[::1]:0", "[::1]:"),
      ("::1:0", "[::1]:")],
 )  # fmt: skip
 def test_it_is_a_host_of_either_kind(address: str, host: str) -> None:
+    if "::1" in address and not loopback_of_six():
+        pytest.skip("this machine has no IPv6")
     assert answers(address).startswith(host)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
 from sqlalchemy import Connection
 
 from caseframe.accounts import letters
@@ -28,6 +30,7 @@ from caseframe.domain.access import (
     SignUpRefused,
     require,
 )
+from caseframe.domain.errors import CaseframeError
 from caseframe.domain.people import (
     Deletion,
     Invitation,
@@ -37,9 +40,12 @@ from caseframe.domain.people import (
     UserFilter,
     UserPage,
 )
+from caseframe.domain.text import one_line
 from caseframe.domain.work import ACTIVE_STATES
 
+_log = structlog.get_logger(__name__)
 _MOST = 200
+_MOMENT = 1.0  # seconds in which most jobs are removed
 
 
 class LocalManaging:
@@ -112,13 +118,24 @@ class LocalManaging:
             stored.remove_user(connection, user_id)
         self._parts.ended(ended)
         if decision is not None and decision.then is JobsThen.DELETE:
-            self._remove(job for job, _, _ in owned)
+            self._remove_beside([job for job, _, _ in owned])
         return Deletion(user, tuple((job, name) for job, name, _ in owned), decision)
 
-    def _remove(self, job_ids: Iterable[str]) -> None:
+    def _remove_beside(self, job_ids: Sequence[str]) -> None:
+        """Remove jobs in a thread of their own: the user is gone, however long that takes."""
+        work = threading.Thread(
+            target=self._remove, args=(job_ids,), daemon=True, name="remove-jobs"
+        )
+        work.start()
+        work.join(_MOMENT)
+
+    def _remove(self, job_ids: Sequence[str]) -> None:
         """Remove jobs in steps; one that is left half way stays for administrators."""
         for job_id in job_ids:
-            removal.remove_job(self._parts.catalog, job_id)
+            try:
+                removal.remove_job(self._parts.catalog, job_id)
+            except CaseframeError as error:
+                _log.warning("job.not_removed", job=job_id, reason=one_line(str(error)))
 
     def invite(self, principal: Principal, email: str, role: Role) -> Invitation:
         """Send an invitation; one sent before to that address stops working."""

@@ -185,7 +185,7 @@ def forget_some(connection: Connection, number: str, limit: int = 1000) -> int:
     """
     triggers.lock(connection)
     query = select(files.c.id, files.c.image_id).where(files.c.job_id == number)
-    gone = connection.execute(query.order_by(files.c.path).limit(limit)).all()
+    gone = connection.execute(query.limit(limit)).all()
     connection.execute(delete(files).where(files.c.id.in_([row[0] for row in gone])))
     shown = {row[1] for row in gone if row[1] is not None}
     elsewhere = set(connection.scalars(

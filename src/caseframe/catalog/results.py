@@ -30,7 +30,9 @@ def record_stages(connection: Connection, pairs: list[_Pair], old: set[int]) -> 
     if not pairs:
         return
     existing = _existing(connection, pairs)
-    _forget(connection, [pair for pair in pairs if _key(pair) in existing])
+    # A stage that could not work has looked at nothing: what it said before still holds.
+    looked = [pair for pair in pairs if pair[1].state is not TaskState.UNAVAILABLE]
+    _forget(connection, [pair for pair in looked if _key(pair) in existing])
     upsert(
         connection,
         tasks,
@@ -43,7 +45,7 @@ def record_stages(connection: Connection, pairs: list[_Pair], old: set[int]) -> 
     kept = [(i, s) for i, s in pairs if s.payload is not None]
     upsert(connection, results, [_result_row(i, s) for i, s in kept], update=("payload",))
     _facts(connection, pairs)
-    _update_images(connection, [pair for pair in pairs if pair[0] in old])
+    _update_images(connection, [pair for pair in looked if pair[0] in old])
 
 
 def _plan(connection: Connection, pairs: list[_Pair]) -> None:

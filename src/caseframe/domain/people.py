@@ -147,7 +147,7 @@ class Deletion:
             return f"{gone}; there were no jobs."
         became = {
             JobsThen.HAND_OVER: "handed over",
-            JobsThen.DELETE: "deleted with all that was found",
+            JobsThen.DELETE: "deleted with all that was found (large ones take a while)",
             JobsThen.KEEP: "kept without an owner, for administrators",
         }[self.decision.then]
         count = f"{len(self.jobs)} job{'' if len(self.jobs) == 1 else 's'}"

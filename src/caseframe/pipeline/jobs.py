@@ -360,6 +360,7 @@ class JobRun:
             sha256=due.sha256,
             given=due.given,
             image_id=due.image_id,
+            size=due.record.size,
             job_id=job.id,
             record=due.record,
         )

@@ -118,11 +118,14 @@ class JobManager:
                 self._lock.notify_all()
 
     def _add(self, known: _Ticket, *, walk: bool, rehash: bool) -> None:
-        """Have a job that waits do this too, and one at work again where it may have passed it."""
+        """Have a job that waits do this too, and one at work again where it may have passed it.
+
+        One that is just being stopped may end before it.
+        """
         with self._lock:
             if known in self._queue:
                 more = known
-            elif not walk or (rehash and not known.rehash):
+            elif not walk or (rehash and not known.rehash) or known.stop.is_set():
                 more = known.again = known.again or _Ticket(known.job_id, walk=False)
             else:
                 return

@@ -12,11 +12,12 @@ from caseframe.scanner.reading import Standing, standing_beneath
 
 
 class Fate(Enum):
-    """What became of a name: it is there, or gone, or a folder that can be read by now."""
+    """What became of a name: there, gone, a folder that can be read by now, or nobody knows."""
 
     THERE = "there"
     GONE = "gone"
     OPENED = "opened"
+    UNKNOWN = "unknown"
 
 
 def fate(root: int, file: KnownFile, unread: Collection[bytes]) -> Fate:
@@ -28,6 +29,8 @@ def fate(root: int, file: KnownFile, unread: Collection[bytes]) -> Fate:
     there = Standing.NAME if file.path in unread else standing_beneath(root, file.path)
     if there is Standing.FOLDER and file.mime == FOLDER and file.sha256 is None:
         return Fate.OPENED
+    if there is Standing.UNKNOWN:
+        return Fate.UNKNOWN
     return Fate.THERE if there is Standing.NAME else Fate.GONE
 
 
@@ -41,12 +44,12 @@ class Compared:
 
 
 def compare(root: int, files: Sequence[KnownFile], unread: Collection[bytes]) -> Compared:
-    """What changed of these names since the catalog was told; see `fate`."""
+    """What changed of these names since the catalog was told, as far as it is known."""
     found = Compared()
     for file in files:
         now = fate(root, file, unread)
         if now is Fate.OPENED:
             found.opened.append(file.id)
-        elif file.missing != (now is Fate.GONE):
+        elif now is not Fate.UNKNOWN and file.missing != (now is Fate.GONE):
             (found.back if file.missing else found.gone).append(file.id)
     return found

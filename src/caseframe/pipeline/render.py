@@ -21,6 +21,7 @@ from caseframe.scanner.limits import Limits
 from caseframe.scanner.processes import Processes
 
 _CHANGED = "the file is not what it was when it was scanned; scan the folder again"
+_NO_TURN = "too many pictures are being shown; try again in a moment"
 _JOIN_SECONDS = 5
 _TRIES = 2
 _TURN_SECONDS = 60.0  # until a process is free, beside the time for the picture
@@ -66,7 +67,7 @@ class LocalRenderer:
         """The picture upright as JPEG, its longer side at most `side` pixels.
 
         Raises ReadError when the file is gone or not that content, PictureError when it cannot be
-        decoded, ServiceAway when no process lives long enough to look at it.
+        decoded, ServiceAway when no process lives long enough to look at it, or none is free.
         """
         for _ in range(_TRIES):
             with suppress(BrokenProcessPool):
@@ -79,6 +80,9 @@ class LocalRenderer:
         try:
             made: bytes = future.result(_TURN_SECONDS + seconds)
         except TimeoutError as error:
+            if not future.done():
+                future.cancel()
+                raise ServiceAway(_NO_TURN) from error
             raise PictureError("decoding it takes too long") from error
         except ProcessExpired as error:
             raise PictureError("its decoder died of it") from error

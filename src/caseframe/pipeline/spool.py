@@ -81,6 +81,9 @@ class Spool:
         try:
             with open(os.path.join(held.root, held.name), "xb") as file:
                 file.write(data)
+        except FileNotFoundError:  # somebody tidied up: the next one gets a folder of its own
+            self._folders.pop(place, None)
+            raise
         except OSError:
             self.drop(held)  # its beginning would take room until we end
             raise

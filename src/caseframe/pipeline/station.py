@@ -96,6 +96,7 @@ class Station:
         self._metrics = metrics
         self._spool = spool or Spool()
         self._closing = False
+        self._waits: dict[object, str] = {}  # for what tasks at hand wait
         self._bus = Bus(amqp, self._declare)
         for queue in self._stages:
             self._bus.subscribe(Subscription(queue, self._took(queue), options.prefetch))
@@ -111,10 +112,12 @@ class Station:
 
     @property
     def trouble(self) -> str | None:
-        """Why no task can be done now; None when all is well."""
+        """Why no task can be done now, or one has to wait; None when all is well."""
         if self._pool.reason is not None:
             return self._pool.reason
-        return None if self._bus.connected else f"RabbitMQ: {self._bus.reason}"
+        if not self._bus.connected:
+            return f"RabbitMQ: {self._bus.reason}"
+        return next(iter(self._waits.values()), None)
 
     async def close(self) -> None:
         """Take no more tasks, end those at hand, answer them, and leave."""
@@ -224,14 +227,19 @@ class Station:
         To give the task back meanwhile would only send it in circles. Raises ServiceAway when we
         are to end.
         """
-        while True:
-            try:
-                return await work()
-            except ServiceAway as error:
-                _log.warning(event, reason=str(error))
-                if self._closing:
-                    raise
-            await asyncio.sleep(_AWAY_SECONDS)
+        wait = object()
+        try:
+            while True:
+                try:
+                    return await work()
+                except ServiceAway as error:
+                    _log.warning(event, reason=str(error))
+                    if self._closing:
+                        raise
+                    self._waits[wait] = str(error)
+                await asyncio.sleep(_AWAY_SECONDS)
+        finally:
+            self._waits.pop(wait, None)
 
     async def _answer(
         self, queue: str, task: wire.Task, outcome: StageOutcome, delivery: Delivery

@@ -22,6 +22,7 @@ from caseframe.scanner.walk import Entry, check_source, walk
 
 _BATCH = 512
 _READABLE = "could not be read at the scan and can be now"
+_UNSEEN = "cannot be looked for: a folder above it cannot be read"
 
 
 class Verdict(StrEnum):
@@ -93,7 +94,7 @@ class Verification:
                 if entry.unreadable:
                     self._unread.add(entry.path)
                 if file is None:
-                    self._aside.append(_unknown(job, entry.path))
+                    self._aside.append(_unknown(job, entry))
                 elif entry.skipped is not None:
                     self._aside.append(_compare_special(file, entry))
                 else:
@@ -118,17 +119,24 @@ class Verification:
             yield from self._tell(Finding(file.path, Verdict.CHANGED, _READABLE))
         elif now is Fate.GONE:
             yield from self._tell(Finding(file.path, Verdict.MISSING, "is not there any more"))
+        elif now is Fate.UNKNOWN:
+            yield from self._tell(Finding(file.path, Verdict.UNREADABLE, _UNSEEN))
 
     def _page(self, job: jobs.Job, last: int) -> list[KnownFile]:
         with self._catalog.read() as connection:
             return evidence.files_page(connection, job.id, after=last)
 
 
-def _unknown(job: jobs.Job, path: bytes) -> Finding:
-    """A file that the catalog does not know: only a scan that came to its end would have met it."""
+def _unknown(job: jobs.Job, entry: Entry) -> Finding:
+    """A name that the catalog does not know: only a scan that came to its end would have met it.
+
+    A folder has no row of its own unless it cannot be read.
+    """
+    if entry.unreadable:
+        return Finding(entry.path, Verdict.UNREADABLE, entry.skipped or "cannot be read")
     if job.state is JobState.FINISHED:
-        return Finding(path, Verdict.NEW, "was not there at the scan")
-    return Finding(path, Verdict.NOT_SCANNED, "not scanned yet")
+        return Finding(entry.path, Verdict.NEW, "was not there at the scan")
+    return Finding(entry.path, Verdict.NOT_SCANNED, "not scanned yet")
 
 
 def _order(job: jobs.Job, file: KnownFile, entry: Entry) -> Order:

@@ -74,6 +74,8 @@ def _first_damaged(image: Image.Image, room: int) -> str | None:
             image.load()
         except DECODE_ERRORS as error:
             return f"frame {number + 1}: {said(error)}"
+        except MemoryError:
+            break  # the first is held besides, and what shows of the picture is sound
     return None
 
 

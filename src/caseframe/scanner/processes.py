@@ -89,8 +89,12 @@ class Processes:
             self._broken = 0  # whoever comes next may have more luck
             raise BrokenProcessPool("they end before they can do anything")
         self._broken += 1
+        try:
+            new = self._make()
+        except OSError as error:  # the system has no room for another process, or no file
+            raise BrokenProcessPool(f"no others can be started: {error.strerror}") from error
         broken, out = self._pool, self._out
-        self._pool, self._out = self._make(), set()
+        self._pool, self._out = new, set()
         lost = "its processes ended before they were at it"
         more = (broken, out, lost, _STOP_SECONDS)
         self._ending = threading.Thread(target=_end, args=more, daemon=True, name="end-pool")

@@ -7,6 +7,7 @@ reaches paths longer than the operating system takes in one call.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -66,26 +67,30 @@ def open_beneath(root: int, path: bytes, *, folder: bool = False) -> int:
 
 
 class Standing(Enum):
-    """What stands at a path: nothing, a folder, or another name, of whatever kind."""
+    """What stands at a path: nothing, a folder, another name of whatever kind, or nobody knows."""
 
     NOTHING = "nothing"
     FOLDER = "folder"
     NAME = "name"
+    UNKNOWN = "unknown"
+
+
+# What the system says where there is no such name; anything else, such as a folder without
+# permission or a disk that fails, tells nothing of the name.
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 def standing_beneath(root: int, path: bytes) -> Standing:
-    """What stands at `path` below the folder `root`; nothing where it cannot be told."""
+    """What stands at `path` below the folder `root`; unknown where a folder cannot be read."""
     folder, _, name = path.rpartition(b"/")
     try:
         at = open_beneath(root, folder, folder=True) if folder else os.dup(root)
-    except OSError:
-        return Standing.NOTHING
-    try:
-        mode = os.lstat(name, dir_fd=at).st_mode
-    except OSError:
-        return Standing.NOTHING
-    finally:
-        os.close(at)
+        try:
+            mode = os.lstat(name, dir_fd=at).st_mode
+        finally:
+            os.close(at)
+    except OSError as error:
+        return Standing.NOTHING if error.errno in _ABSENT else Standing.UNKNOWN
     return Standing.FOLDER if stat.S_ISDIR(mode) else Standing.NAME
 
 

@@ -56,8 +56,8 @@ class Broadcaster:
     def close(self) -> None:
         """End all streams, so that the server can end."""
         self._closed = True
-        for topic in self._topics.values():
-            for queue in topic.listeners:
+        for topic in tuple(self._topics.values()):  # whose listeners may be leaving just now
+            for queue in tuple(topic.listeners):
                 _push(queue, None)
 
     async def _tell(self, job_id: str, topic: _Topic) -> None:

@@ -18,10 +18,11 @@ def test_a_url_that_the_library_does_not_take_is_a_reason_and_no_silence() -> No
     async def main() -> str | None:
         bus = Bus(amqp("amqp://guest:guest@127.0.0.1:1/?heartbeat=often"), _nothing)
         await bus.start()
-        while bus.reason == "not connected yet":
-            assert bus._task is not None
-            assert not bus._task.done()
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while bus.reason == "not connected yet":
+                assert bus._task is not None
+                assert not bus._task.done()
+                await asyncio.sleep(0.01)
         await bus.close()
         return bus.reason
 

@@ -197,6 +197,22 @@ def test_a_stop_takes_back_the_work_that_came_for_a_job_at_work(bench: Bench) ->
     assert bench.state(job) is JobState.STOPPED
 
 
+def test_a_start_that_meets_a_stop_under_way_is_not_lost(bench: Bench) -> None:
+    job = bench.job("one")
+    manager = bench.manager()
+
+    def stop_and_start() -> None:
+        bench.at_the_end = lambda: None
+        assert manager.stop(job)
+        manager.submit(job)
+
+    bench.at_the_end = stop_and_start
+    manager.start()
+    manager.submit(job)
+    eventually(lambda: len(bench.opened) == 2 and manager.overview() == (None, ()))
+    assert bench.state(job) is JobState.FINISHED
+
+
 def test_the_end_of_the_server_keeps_the_work_that_came_for_a_job_at_work(bench: Bench) -> None:
     job = bench.job("one")
     first = bench.manager()

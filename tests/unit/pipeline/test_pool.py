@@ -27,7 +27,8 @@ def with_pool(work: Callable[[OrderPool, LocalRunner], Awaitable[None]]) -> None
     pool.start()
 
     async def main() -> None:
-        await work(pool, runner)
+        async with asyncio.timeout(120):  # what is lost must not hang the others
+            await work(pool, runner)
 
     try:
         asyncio.run(main())

@@ -16,7 +16,14 @@ from tests import makers
 from tests.support.children import gone, pool_workers
 from tests.support.waiting import eventually
 
-from caseframe.domain.errors import CaseframeError, OverLimit, PictureError, ReadError
+from caseframe.domain.errors import (
+    CaseframeError,
+    OverLimit,
+    PictureError,
+    ReadError,
+    ServiceAway,
+)
+from caseframe.pipeline import render
 from caseframe.pipeline.render import LocalRenderer, RenderOptions
 from caseframe.scanner.limits import Limits
 
@@ -111,6 +118,25 @@ def test_a_process_killed_while_it_has_no_work_costs_no_view(tmp_path: Path) -> 
             os.kill(pid, signal.SIGKILL)
             eventually(partial(gone, pid))
         assert view(renderer, tmp_path, "last.jpg", makers.photo(60, 40, 9))
+    finally:
+        renderer.close()
+
+
+def test_a_picture_that_never_had_its_turn_is_not_said_to_take_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pool_workers()
+    renderer = LocalRenderer(RenderOptions(workers=1))
+    try:
+        assert view(renderer, tmp_path, "a.jpg", makers.photo(60, 40, 1))
+        (pid,) = pool_workers() - before
+        os.kill(pid, signal.SIGSTOP)
+        monkeypatch.setattr(render, "_TURN_SECONDS", 1.0 - renderer._options.seconds)
+        with pytest.raises(ServiceAway, match="try again"):
+            view(renderer, tmp_path, "b.jpg", makers.photo(60, 40, 2))
+        os.kill(pid, signal.SIGCONT)
+        monkeypatch.undo()
+        assert view(renderer, tmp_path, "c.jpg", makers.photo(60, 40, 3))
     finally:
         renderer.close()
 

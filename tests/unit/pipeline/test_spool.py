@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def test_without_room_anywhere_it_is_said_and_nothing_is_left(tmp_path: Path) ->
         spool.close()
 
 
+def test_a_folder_that_somebody_tidied_away_is_made_anew(tmp_path: Path, disk: Path) -> None:
+    spool = Spool(tmp_path / "none", disk)
+    shutil.rmtree(os.fsdecode(spool.put(b"first").root))
+    with pytest.raises(ServiceAway, match="No such file"):
+        spool.put(b"second")
+    assert content(spool.put(b"third")) == b"third"
+    spool.close()
+    assert files(disk) == []
+
+
 def test_a_task_waits_for_room_and_is_done(
     rabbitmq_server: str, tmp_path: Path, cache: Path
 ) -> None:
@@ -90,12 +101,16 @@ def test_a_task_waits_for_room_and_is_done(
             counted = worker.registry.get_sample_value
 
             def make_room() -> None:
-                eventually(lambda: counted("caseframe_worker_fetched_bytes_total"))
-                ballast.unlink()
+                try:
+                    eventually(lambda: "No space left" in (worker.station.trouble or ""))
+                finally:
+                    ballast.unlink()
 
             with ThreadPoolExecutor(1) as beside:
-                beside.submit(make_room)
+                made = beside.submit(make_room)
                 (outcome,) = runner.run([order])
+            made.result()
+            assert worker.station.trouble is None
             runner.settled([outcome])
             assert counted("caseframe_worker_retries_total", {"stage": "similar"}) is None
     assert [(stage.state, stage.attempts) for stage in outcome.stages] == [(TaskState.DONE, 1)]

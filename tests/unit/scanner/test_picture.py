@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, TiffImagePlugin
 from tests import makers
 
 from caseframe.domain.errors import PictureError
+from caseframe.scanner import opening
 from caseframe.scanner.jpeg import read_header
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.picture import Picture
@@ -177,6 +179,11 @@ def _spoilt_frame(kind: str) -> bytes:
         second = data.index(b"ANMF", data.index(b"ANMF") + 4)
         third = data.index(b"ANMF", second + 4)
         data[second + 50 : third] = b"\x55" * (third - second - 50)
+    elif kind == "PNG":
+        second = data.index(b"fdAT")
+        end = second + 4 + int.from_bytes(data[second - 4 : second])
+        data[second + 8 : end] = b"\x55" * (end - second - 8)  # behind its sequence number
+        data[end : end + 4] = zlib.crc32(data[second:end]).to_bytes(4)
     else:
         second = data.index(b"\x21\xf9", data.index(b"\x21\xf9") + 2) + 8 + 10
         local = data[second - 1]
@@ -187,7 +194,7 @@ def _spoilt_frame(kind: str) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP"])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
 def test_damage_behind_the_first_frame_is_damage(kind: str) -> None:
     sound = picture(makers.animation(96, 64, 4, format=kind))
     assert sound.pixels(64).shape == (43, 64, 3)
@@ -195,3 +202,15 @@ def test_damage_behind_the_first_frame_is_damage(kind: str) -> None:
     spoilt = picture(_spoilt_frame(kind))
     assert np.array_equal(spoilt.pixels(64), sound.pixels(64))
     assert (spoilt.damage or "").startswith("frame ")
+
+
+def test_a_second_page_that_memory_has_no_room_for_is_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(_image: Image.Image, _number: int) -> bool:
+        raise MemoryError
+
+    monkeypatch.setattr(opening, "_turned_to", none)
+    made = picture(makers.animation(96, 64, 2, format="TIFF"))
+    assert made.pixels(64).shape == (43, 64, 3)
+    assert made.damage is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -54,6 +55,27 @@ def refusal(processes: Processes) -> str:
     with pytest.raises(BrokenProcessPool) as caught:
         processes.schedule(os.getpid, (), 30).result(30)
     return str(caught.value)
+
+
+def test_where_no_process_can_be_started_it_is_said_and_tried_again() -> None:
+    full = False
+
+    def make() -> ProcessPool:
+        if full:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return new_pool()
+
+    processes = Processes(make)
+    try:
+        pid = asked(processes)
+        full = True
+        kill(pid)
+        eventually(lambda: not processes._pool.active)
+        assert refusal(processes) == ("no others can be started: Resource temporarily unavailable")
+        full = False
+        assert asked(processes) != pid
+    finally:
+        processes.close()
 
 
 def test_the_next_one_asked_answers_however_often_an_idle_one_dies(processes: Processes) -> None:

@@ -44,7 +44,8 @@ def with_decoders(
         prepares = {"mean": mean_colour, "told": told, "limits": limits}
         decoders = Decoders(prepares, options)
         try:
-            return await work(decoders)
+            async with asyncio.timeout(120):  # what is lost must not hang the others
+                return await work(decoders)
         finally:
             await asyncio.to_thread(decoders.close)
 

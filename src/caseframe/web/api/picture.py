@@ -51,7 +51,7 @@ class PlaceOut(BaseModel):
 
 
 class StageOut(BaseModel):
-    """What one stage made of the picture: pending, running, done, failed or unavailable.
+    """What one stage made of the picture: pending, done, failed or unavailable.
 
     What an `external` stage, another maker's, found is under `value` of the answer.
     """

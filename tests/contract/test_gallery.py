@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from caseframe.catalog import (
     world,
 )
 from caseframe.catalog.database import Catalog
-from caseframe.catalog.order import Sort
+from caseframe.catalog.order import Sort, cursor, place_of
 from caseframe.catalog.recording import record
 from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import images
@@ -180,6 +181,31 @@ def test_a_bad_cursor_is_refused(catalog: Catalog, job: str, sort: str) -> None:
                 gallery.page(connection, job, sort=Sort.read(sort), before=cursor)
             with pytest.raises(UsageError, match="begin at its start"):
                 problem_list.problem_list(connection, job, after=cursor)
+
+
+@pytest.mark.parametrize("sort", ["path", "captured", "added", "size"])
+@pytest.mark.parametrize("q", ["", "red", "camera:nikon", "path:jpg"])
+def test_a_cursor_of_another_job_is_refused(catalog: Catalog, job: str, sort: str, q: str) -> None:
+    """S3: its number would stand for where the gallery begins or ends."""
+    query = GalleryQuery(q)
+    with catalog.begin() as connection:
+        others = [jobs.create_job(connection, f"job {n}", b"/o%d" % n, ()).id for n in range(2)]
+        for at, other in enumerate(others):
+            record(connection, other, [outcome_of(500 + 10 * at + n) for n in range(3)])
+    with catalog.read() as connection:
+        for order in (Sort.read(sort), Sort.read("-" + sort)):
+            shown = set(_ids(gallery.page(connection, others[0], query, order, limit=500)))
+            for elsewhere in (job, others[1]):
+                (first, *_) = _ids(gallery.page(connection, elsewhere))
+                theirs = gallery.cursor_of(connection, elsewhere, first, order)
+                made_up = [cursor(order, replace(place_of(order, theirs), id=number))
+                           for number in (0, -1, 2**62, -(2**62))]  # fmt: skip
+                for one in (theirs, *made_up):
+                    for side in ("after", "before"):
+                        with pytest.raises(UsageError, match="begin again"):
+                            gallery.page(connection, others[0], query, order, **{side: one})
+            own = gallery.cursor_of(connection, others[0], min(shown), order) if shown else None
+            assert set(_ids(gallery.page(connection, others[0], query, order, after=own))) <= shown
 
 
 def test_what_a_job_does_not_show_is_not_found(catalog: Catalog, job: str) -> None:

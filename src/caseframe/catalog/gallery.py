@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, exists, func, select
 
 from caseframe.catalog.gallery_tables import IMAGE_BITS, galleries, tallies, tiles
-from caseframe.catalog.order import Place, Sort, cursor, place_of
+from caseframe.catalog.matching import ids_of
+from caseframe.catalog.order import NO_PLACE, Place, Sort, cursor, place_of
 from caseframe.catalog.parts import count_fitting
 from caseframe.catalog.patience import never
 from caseframe.catalog.search.choices import GalleryQuery, plan_of
@@ -105,8 +106,9 @@ def page(
         raise UsageError("give one cursor, after or before")
     back = before is not None
     text = before if back else after
-    start = None if text is None else place_of(sort, text)
-    way = Way(gallery_of(connection, job_id), sort, plan_of(connection, query), back)
+    gallery = gallery_of(connection, job_id)
+    start = None if text is None else _start(gallery, sort, text)
+    way = Way(gallery, sort, plan_of(connection, query), back)
     places = find(connection, way, start, limit + 1)
     more = len(places) > limit
     places = places[:limit]
@@ -121,6 +123,15 @@ def page(
         next=cursor(sort, places[-1]) if behind_it else None,
         previous=cursor(sort, places[0]) if before_it else None,
     )
+
+
+def _start(gallery: int, sort: Sort, text: str) -> Place:
+    """The place of a cursor: anybody may make one up, and its id stands for the gallery's edge."""
+    place = place_of(sort, text)
+    least, most = ids_of(gallery)
+    if not least <= place.id <= most:
+        raise UsageError(NO_PLACE)
+    return place
 
 
 def _check_limit(limit: int) -> None:

@@ -59,6 +59,10 @@ class Sort:
         return columns.get(self.key)
 
 
+NO_PLACE = "this is no place in this order of the gallery; begin again at its start"
+"""What is said of a cursor that is none, or one of another order or job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a tile stands in an order: its key (None without one) and its id."""
@@ -83,9 +87,7 @@ def place_of(sort: Sort, text: str) -> Place:
             raise ValueError
         return Place(_key(sort, key), number)
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise UsageError(
-            "this is no place in this order of the gallery; begin again at its start"
-        ) from None
+        raise UsageError(NO_PLACE) from None
 
 
 def _key(sort: Sort, key: object) -> bytes | int | None:

@@ -163,6 +163,16 @@ def test_json_that_makes_no_sense(viewer: httpx.Client, body: bytes) -> None:
     assert error(answer, 400)
 
 
+@pytest.mark.parametrize("sign", [b"[],", b"{},", b"0,"])
+def test_json_that_would_take_many_times_its_size_is_not_parsed(
+    web: WebServer, sign: bytes
+) -> None:
+    """S18: parsed, lists in lists would hold memory and everybody else."""
+    body = b'{"image": "", "x": [' + sign * 500_000 + b"0]}"
+    answer = web.client().post(ADDRESS, content=body, headers={"content-type": "application/json"})
+    assert "more than pictures" in error(answer, 400)
+
+
 @pytest.mark.parametrize("kind", [None, "text/plain", "image/jpeg", "application/octet-stream"])
 def test_other_kinds_of_body_are_told_what_is_taken(viewer: httpx.Client, kind: str | None) -> None:
     headers = {"content-type": kind} if kind else {}

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -155,3 +156,27 @@ def test_a_database_that_stops_and_comes_back(
         assert made.status_code == 201
         web.run_job(made.json()["id"])
         assert client.get(f"/api/v1/jobs/{made.json()['id']}").json()["pictures"] > 0
+
+
+def test_a_page_to_sign_in_that_waits_for_the_accounts_holds_up_nobody(
+    hurried: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are asked over the broker, and do not answer."""
+    asked, answered = threading.Event(), threading.Event()
+    policy = hurried.services.accounts.policy
+
+    def slow() -> object:
+        asked.set()
+        assert answered.wait(60)
+        return policy()
+
+    monkeypatch.setattr(hurried.services.accounts, "policy", slow)
+    page = {"accept": "text/html"}
+    with ThreadPoolExecutor(1) as beside:
+        refused = beside.submit(hurried.client().get, "/jobs", headers=page)
+        assert asked.wait(60)
+        try:
+            assert hurried.client().get("/health").status_code == 200
+        finally:
+            answered.set()
+        assert refused.result().status_code == 401

@@ -117,7 +117,8 @@ def answer(
     return JSONResponse({"error": error, **(more or {})}, status, headers=dict(headers or {}))
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+# No coroutine, so it has a thread: the page to sign in asks the accounts, which may be elsewhere.
+def _refused(request: Request, error: Exception) -> Response:
     if isinstance(error, TooManyAttempts):
         wait = {"retry-after": str(math.ceil(error.retry_after))}
         return answer(request, 429, error.code, str(error), headers=wait)
@@ -141,7 +142,7 @@ async def _ours(request: Request, error: Exception) -> Response:
     return answer(request, 400, "refused", str(error))
 
 
-async def _http(request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     words = {404: "there is nothing at this address", 405: "this address does not take that"}

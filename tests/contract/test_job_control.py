@@ -173,6 +173,22 @@ def test_work_that_is_due_can_be_done_without_a_walk(yard: Yard) -> None:
         assert len(connection.exec_driver_sql("SELECT id FROM files").all()) == 3
 
 
+def test_work_that_is_due_does_not_finish_a_job_that_was_not_walked(yard: Yard) -> None:
+    """There are files that nobody has met, and who asks must hear of it."""
+    job = yard.job("one")
+    yard.jobs.submit(job, walk=False)
+    eventually(lambda: yard.state(job) is JobState.STOPPED)
+    yard.jobs.submit(job)
+    eventually(lambda: yard.state(job) is JobState.FINISHED)
+    yard.gate.clear()
+    yard.jobs.submit(job)
+    eventually(lambda: yard.jobs.progress(job) is not None)
+    yard.jobs.stop_and_wait(job)
+    yard.gate.set()
+    yard.jobs.submit(job)
+    eventually(lambda: yard.state(job) is JobState.FINISHED)
+
+
 # ---- what only the way over gRPC can do -----------------------------------------------------
 
 

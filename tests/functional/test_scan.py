@@ -227,6 +227,26 @@ def test_verify_reports_what_changed(cli: Cli, pictures: Path, tmp_path: Path) -
     assert "changed" in strict.out
 
 
+def test_what_was_hashed_once_is_so_again_whatever_the_setting_says(
+    cli: Cli, tmp_path: Path
+) -> None:
+    folder, case = tmp_path / "p", tmp_path / "case"
+    folder.mkdir()
+    movie = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(5000)
+    (folder / "a.mp4").write_bytes(movie)
+    scan = ("scan", folder, "--case", case, "--stages", "exif")
+    assert cli(*scan).status == 0
+    before = cli("export", "--case", case).out
+    small = {"CASEFRAME_OTHER_HASH_BYTES": "1000", "CASEFRAME_MAX_FILE_BYTES": "3000"}
+    assert cli("verify", "--case", case, "--strict", **small).status == 0
+    assert cli(*scan, "--rehash", **small).status == 0
+    assert cli("export", "--case", case).out == before
+    (folder / "a.mp4").write_bytes(movie + b"x")
+    done = cli("verify", "--case", case, **small)
+    assert "SHA-256 was" in done.out
+    assert "not computed" not in done.out
+
+
 def test_verify_looks_at_what_was_not_hashed(cli: Cli, tmp_path: Path) -> None:
     """Links and pipes, and files too large to hash, by kind, size and time."""
     folder, case = tmp_path / "p", tmp_path / "case"
@@ -240,6 +260,9 @@ def test_verify_looks_at_what_was_not_hashed(cli: Cli, tmp_path: Path) -> None:
         os.utime(file, ns=(1, 1), follow_symlinks=False)
     small = {"CASEFRAME_OTHER_HASH_BYTES": "1000"}
     assert cli("scan", folder, "--case", case, "--stages", "exif", **small).status == 0
+    untouched = cli("verify", "--case", case, "--strict", "--json", **small)
+    assert untouched.status == 0, untouched.err
+    assert untouched.lines[-1] == {"counts": {"same": 3, "not hashed": 3}}
     for name in ("piped.mp4", "swapped.mp4", "led", "filled"):
         (folder / name).unlink()
     os.mkfifo(folder / "piped.mp4")

@@ -20,7 +20,10 @@ from caseframe.domain.work import JobState
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job as it stands; `source` is the absolute path of the folder, `stages` names."""
+    """One job as it stands; `source` is the absolute path of the folder, `stages` names.
+
+    `walked_at` is when the last walk through the source came to its end, None where it did not.
+    """
 
     id: str
     name: str
@@ -34,6 +37,7 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     owner_id: str | None = None
+    walked_at: datetime | None = None
 
 
 def job_of(row: Mapping[str, Any] | RowMapping) -> Job:
@@ -107,9 +111,12 @@ def list_jobs(connection: Connection) -> list[Job]:
     return [job_of(row) for row in rows]
 
 
-def start_job(connection: Connection, number: str, stages: tuple[str, ...]) -> Job:
-    """Mark a job as running, with these stages beside those it had."""
+def start_job(
+    connection: Connection, number: str, stages: tuple[str, ...], *, walk: bool = True
+) -> Job:
+    """Mark a job as running, with these stages beside those it had; `walk`: through its source."""
     before = get_job(connection, number).stages
+    anew = {"walked_at": None} if walk else {}
     connection.execute(
         update(jobs)
         .where(jobs.c.id == number)
@@ -119,9 +126,24 @@ def start_job(connection: Connection, number: str, stages: tuple[str, ...]) -> J
             reason=None,
             started_at=now(),
             finished_at=None,
+            **anew,
         )
     )
     return get_job(connection, number)
+
+
+def end_walk(connection: Connection, number: str) -> None:
+    """Note that every name of the source was met."""
+    connection.execute(update(jobs).where(jobs.c.id == number).values(walked_at=now()))
+
+
+def finish_job(connection: Connection, number: str) -> None:
+    """Record that all was done that there was to do.
+
+    Where no walk came to its end there may be files that nobody has met: it counts as stopped.
+    """
+    walked = get_job(connection, number).walked_at is not None
+    end_job(connection, number, JobState.FINISHED if walked else JobState.STOPPED)
 
 
 def change_job(

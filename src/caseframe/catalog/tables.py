@@ -105,6 +105,7 @@ jobs = Table(
     # A user's id; jobs of the command line belong to nobody and are seen by administrators. No
     # foreign key: SQLite cannot add one to a table that stands, and deleting a user settles it.
     Column("owner_id", String(36), index=True),
+    Column("walked_at", UtcTime),
 )
 
 images = Table(

@@ -85,19 +85,20 @@ class JobRun:
         Raises SourceError or CaseError, and marks the job failed; Stopped when `stop` said so, and
         marks it stopped.
         """
-        with self._running(job_id) as job:
+        with self._running(job_id, walk=True) as job:
             check_source(job.source)
             if count_first:
                 self._count(job.source)
             with self._beside(job):
                 self._collect(job, self._orders(job, rehash=rehash), self._runner)
                 self._mark_missing(job)
+            self._write(jobs.end_walk, job_id)
             self._do_due(job)
         return self._job(job_id)
 
     def resume(self, job_id: str) -> jobs.Job:
         """Do only the stage work that is due, without walking the source."""
-        with self._running(job_id) as job:
+        with self._running(job_id, walk=False) as job:
             check_source(job.source)
             self._do_due(job)
         return self._job(job_id)
@@ -128,9 +129,9 @@ class JobRun:
         return self._read(jobs.get_job, job_id)
 
     @contextmanager
-    def _running(self, job_id: str) -> Iterator[jobs.Job]:
+    def _running(self, job_id: str, *, walk: bool) -> Iterator[jobs.Job]:
         """Mark the job running, and afterwards by how the block ended."""
-        job = self._write(jobs.start_job, job_id, tuple(self._versions))
+        job = self._write(jobs.start_job, job_id, tuple(self._versions), walk=walk)
         try:
             yield job
         except Stopped:
@@ -145,7 +146,7 @@ class JobRun:
             with suppress(CaseframeError):
                 self._end(job_id, JobState.STOPPED)
             raise
-        self._end(job_id, JobState.FINISHED)
+        self._write(jobs.finish_job, job_id)
 
     def _end(self, job_id: str, state: JobState, reason: str | None = None) -> None:
         self._write(jobs.end_job, job_id, state, reason)

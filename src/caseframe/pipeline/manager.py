@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from caseframe.catalog import jobs
@@ -27,6 +28,7 @@ from caseframe.domain.errors import (
     Stopped,
     UsageError,
 )
+from caseframe.domain.text import one_line
 from caseframe.domain.work import ACTIVE_STATES, JobState
 from caseframe.pipeline.jobs import JobRun, Queued
 from caseframe.pipeline.progress import Progress
@@ -62,6 +64,12 @@ class _Ticket:
     stop: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     progress: Progress = field(default_factory=Progress)
+
+    def covers(self, *, walk: bool, rehash: bool) -> bool:
+        """Whether this run, which is at work, does what is asked for just now."""
+        if self.stop.is_set() or not walk:  # it may have passed what is due
+            return False
+        return self.walk and (self.rehash or not rehash)
 
 
 class JobManager:
@@ -125,7 +133,7 @@ class JobManager:
         with self._lock:
             if known in self._queue:
                 more = known
-            elif not walk or (rehash and not known.rehash) or known.stop.is_set():
+            elif not known.covers(walk=walk, rehash=rehash):
                 more = known.again = known.again or _Ticket(known.job_id, walk=False)
             else:
                 return
@@ -186,6 +194,13 @@ class JobManager:
             running = self._running
             waiting = tuple(ticket.job_id for ticket in self._queue)
         return None if running is None else running.job_id, waiting
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no job is done any more; None when all is well, and before the start."""
+        if self._closing or self._thread.ident is None or self._thread.is_alive():
+            return None
+        return "the thread of the jobs has died; the log says why, start this service again"
 
     def close(self) -> None:
         """Stop the work; its job stays marked running, so that the next start goes on with it."""
@@ -272,7 +287,7 @@ class JobManager:
         self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.FAILED, reason))
 
     def _note(self, change: Callable[[Connection], None]) -> None:
-        """Write how a job ended, however long the catalog is away, held or full.
+        """Write how a job ended, however long the catalog is away, held, full or not to be written.
 
         Else it would seem to be at work for ever. What we cannot write because we are to end, the
         next start takes up.
@@ -282,8 +297,8 @@ class JobManager:
             try:
                 with catalog.begin() as connection:
                     change(connection)
-            except (CatalogAway, CatalogBusy, CatalogFull) as error:
-                _log.warning("job.end_unwritten", reason=str(error))
+            except (CatalogAway, CatalogBusy, CatalogFull, SQLAlchemyError) as error:
+                _log.warning("job.end_unwritten", reason=one_line(str(error)))
             except CaseframeError:
                 return
             else:

@@ -144,6 +144,7 @@ def _order(job: jobs.Job, file: KnownFile, entry: Entry) -> Order:
     return Order(
         root=job.source,
         path=file.path,
+        before=file.sha256,
         known=expected,
         size=entry.size,
         modified_ns=entry.modified_ns,

@@ -7,15 +7,23 @@ the parent can see it, so that when a picture kills this process the parent know
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 from pydantic import ValidationError
 
-from caseframe.domain.errors import PictureError, ReadError, StageError, StageUnavailable
+from caseframe.domain.errors import (
+    PictureError,
+    ReadError,
+    StageAway,
+    StageError,
+    StageUnavailable,
+)
 from caseframe.domain.evidence import Examined, FileState, PictureInfo
 from caseframe.domain.text import one_line
 from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState, unreadable
@@ -35,6 +43,7 @@ from caseframe.stages.stage import (
 
 _APART = {"problems"}  # stored in a table of their own
 TOO_MUCH_MEMORY = "it takes more memory than a worker may use (worker_memory_mb)"
+_AGAIN_SECONDS = 3.0  # to look whether something is back may itself take seconds
 _UNNEEDED = "it looks at the picture although it says needs_picture = False"
 Mark = Callable[[str], None]
 
@@ -45,10 +54,14 @@ def no_mark(_step: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A stage in a worker: loaded, or `reason` why it is not available."""
+    """A stage in a worker: loaded, or `reason` why it is not available.
+
+    `until` is when that is worth another look, by the monotonic clock.
+    """
 
     stage: Stage
     reason: str | None = None
+    until: float = inf
 
 
 def prepare(stage: Stage, context: StageContext) -> Ready:
@@ -58,6 +71,8 @@ def prepare(stage: Stage, context: StageContext) -> Ready:
         return Ready(stage, reason)
     try:
         stage.prepare(context)
+    except StageAway as error:
+        return Ready(stage, one_line(str(error)), time.monotonic() + _AGAIN_SECONDS)
     except StageUnavailable as error:
         return Ready(stage, one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - the boundary of one stage: stored as its reason
@@ -110,6 +125,8 @@ class Worker:
         self._ready: dict[str, Ready] = {}
         self._context = context
         self._limits = limits
+        # What was hashed once is so again, whatever its size: else nobody could compare.
+        self._hashed = replace(limits, other_hash_bytes=sys.maxsize)
         self._mark = mark
         self._roots: dict[bytes, int] = {}
 
@@ -139,9 +156,8 @@ class Worker:
         except OSError as error:
             gone = f"the source folder cannot be opened: {error.strerror}"
             return Begun(Outcome(order, unreadable(order, gone)))
-        scanned = scan_file(
-            root, order.path, self._limits, known=order.known, step=self._step(order)
-        )
+        limits = self._limits if order.before is None else self._hashed
+        scanned = scan_file(root, order.path, limits, known=order.known, step=self._step(order))
         examined = scanned.examined
         if examined.state is FileState.UNREADABLE:
             examined = unreadable(order, examined.reason or "cannot be read")
@@ -214,12 +230,15 @@ class Worker:
         if name in order.skip:
             return self._fail(name, order.skip[name])
         self._mark(name)
-        if name not in self._ready:
-            self._ready[name] = prepare(stage, self._context)
-        reason = self._ready[name].reason
-        if reason is None:
+        ready = self._ready.get(name)
+        if ready is None or time.monotonic() >= ready.until:
+            ready = self._ready[name] = prepare(stage, self._context)
+        if ready.reason is None:
             return None
-        return StageOutcome(name, stage.version, TaskState.UNAVAILABLE, reason=reason)
+        return StageOutcome(
+            name, stage.version, TaskState.UNAVAILABLE, reason=ready.reason,
+            passing=ready.until < inf,
+        )  # fmt: skip
 
 
 def _moved(examined: Examined) -> Examined:
@@ -294,7 +313,10 @@ def _ended(stage: Stage, error: Exception, seconds: float) -> StageOutcome:
     else:
         reason = f"{type(error).__name__}: {error}"
     said = one_line(reason) or "it gave no reason"
-    return StageOutcome(stage.name, stage.version, state, reason=said, seconds=seconds)
+    passing = isinstance(error, StageAway)
+    return StageOutcome(
+        stage.name, stage.version, state, reason=said, seconds=seconds, passing=passing
+    )
 
 
 def _since(started: float) -> float:

@@ -278,7 +278,7 @@ def _to_rgb(image: Image.Image) -> Pixels:
 
 def _stretched(values: npt.NDArray[Any]) -> Pixels:
     """More than 8 bits a channel: 16-bit integers lose their low byte, others span their range."""
-    if values.dtype == np.uint16:
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # in either order of bytes
         grey = (values >> 8).astype(np.uint8)
     else:
         wide = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
@@ -330,12 +330,23 @@ def _jpeg_info(header: JpegHeader) -> PictureInfo:
 def _bit_depth(image: Image.Image, data: bytes) -> int | None:
     if image.format == "PNG":
         return data[24]  # IHDR is always first: width, height, then the bit depth
+    if image.format == "AVIF":
+        return _av1_depth(data)
     if image.format == "TIFF":
         bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
         return int(bits[0] if isinstance(bits, tuple) else bits)
     if "bit_depth" in image.info:
         return int(image.info["bit_depth"])
     return 1 if image.mode == "1" else 16 if image.mode.startswith("I;16") else 8
+
+
+def _av1_depth(data: bytes) -> int | None:
+    """Bits a channel by the decoder's configuration (AV1 in ISOBMFF, 2.3.3); None without one."""
+    at = data.find(b"av1C")
+    if at < 0 or at + 7 > len(data):
+        return None
+    high, twelve = data[at + 6] & 0x40, data[at + 6] & 0x20
+    return (12 if twelve else 10) if high else 8
 
 
 def _resolution(image: Image.Image) -> float | None:

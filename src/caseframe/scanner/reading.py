@@ -36,7 +36,7 @@ def _open(name: bytes, flags: int, parent: int | None) -> int:
 
 def open_root(root: bytes) -> int:
     """A descriptor of the source folder itself, whose own path may pass through links."""
-    return os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    return _open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY, None)
 
 
 def _names(path: bytes) -> list[bytes]:

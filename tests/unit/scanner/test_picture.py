@@ -13,6 +13,7 @@ from tests import makers
 
 from caseframe.domain.errors import PictureError
 from caseframe.scanner import opening
+from caseframe.scanner import picture as pictures
 from caseframe.scanner.jpeg import read_header
 from caseframe.scanner.limits import Limits
 from caseframe.scanner.picture import Picture
@@ -165,6 +166,26 @@ def test_bit_depths() -> None:
     assert picture(encoded(sixteen, "TIFF")).info.bit_depth == 16
     assert picture(encoded(Image.new("1", (8, 8)), "PNG")).info.bit_depth == 1
     assert picture(makers.photo(8, 8, 1)).info.bit_depth == 8
+
+
+@pytest.mark.parametrize(("order", "kind"), [(b"II", "I;16"), (b"MM", "I;16B")])
+def test_grey_of_sixteen_bits_keeps_its_upper_byte(order: bytes, kind: str) -> None:
+    ramp = np.tile(np.arange(64, dtype=np.uint16) * 64 + 1792, (48, 1))
+    stored = ramp.astype("<u2" if order == b"II" else ">u2")
+    file = io.BytesIO()
+    Image.frombytes(kind, (64, 48), stored.tobytes()).save(file, "TIFF")
+    assert file.getvalue()[:2] == order
+    shown = picture(file.getvalue()).pixels(64)
+    assert np.array_equal(shown[:, :, 0], (ramp >> 8).astype(np.uint8))
+
+
+@pytest.mark.parametrize(("flags", "bits"), [(0x0C, 8), (0x4C, 10), (0x6C, 12)])
+def test_the_depth_of_avif_is_what_its_decoder_is_told(flags: int, bits: int) -> None:
+    data = makers.photo(48, 32, 1, format="AVIF")
+    at = data.index(b"av1C") + 6
+    assert picture(data).info.bit_depth == 8
+    assert pictures._av1_depth(data[:at] + bytes([flags]) + data[at + 1 :]) == bits
+    assert pictures._av1_depth(data[:at]) is None
 
 
 def _spoilt_frame(kind: str) -> bytes:

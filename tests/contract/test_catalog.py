@@ -18,6 +18,8 @@ from caseframe.catalog import detail, evidence, gallery, jobs, lookup, records, 
 from caseframe.catalog.database import Catalog
 from caseframe.catalog.inserting import insert_rows, upsert
 from caseframe.catalog.recording import record
+from caseframe.catalog.removal import remove_job
+from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import (
     faces,
     files,
@@ -156,6 +158,38 @@ def test_a_stage_run_again_replaces_what_it_said(catalog: Catalog, job: str) -> 
         assert rows(catalog, table) == [], table.name
     (image,) = rows(catalog, images)
     assert (image["captured_at"], image["camera_make"]) == (None, None)
+
+
+def test_what_an_older_version_could_not_do_is_forgotten_when_another_looked(
+    catalog: Catalog, job: str
+) -> None:
+    write(catalog, job, outcome(b"a", b"a", done("exif"), failed("faces")))
+    with catalog.read() as connection:
+        order = {"ingest": False, "image_id": connection.scalar(select(images.c.id))}
+        assert tally.progress(connection, job).has_problems
+        assert gallery.count(connection, job, GalleryQuery("is:problem")).number == 1
+    write(catalog, job, outcome(b"a", b"a", done("faces", version="2"), order=order))
+    with catalog.read() as connection:
+        assert not tally.progress(connection, job).has_problems
+        assert gallery.count(connection, job, GalleryQuery("is:problem")).number == 0
+    stages = [(row["stage"], row["version"]) for row in rows(catalog, tasks)]
+    assert sorted(stages) == [("exif", "1"), ("faces", "2")]
+
+
+def test_nothing_is_left_of_what_a_file_held_before_when_its_job_is_deleted(
+    catalog: Catalog, job: str
+) -> None:
+    with catalog.begin() as connection:
+        other = jobs.create_job(connection, "other", b"/other", ()).id
+    write(catalog, other, outcome(b"b", b"kept", done("exif")))
+    write(catalog, job, outcome(b"a", b"first", done("exif", facts=all_facts())))
+    write(catalog, job, outcome(b"a", b"second", done("exif", facts=all_facts())))
+    assert len(rows(catalog, images)) == 3
+    remove_job(catalog, job)
+    (image,) = rows(catalog, images)
+    assert bytes(image["sha256"]) == digests(b"kept").sha256
+    for table in (faces, places, texts):
+        assert rows(catalog, table) == [], table.name
 
 
 def test_a_stage_that_cannot_work_takes_nothing_away(catalog: Catalog, job: str) -> None:

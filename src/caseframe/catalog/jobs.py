@@ -197,7 +197,30 @@ def delete_job(connection: Connection, number: str) -> None:
     """
     while forget_some(connection, number):
         pass
+    last: int | None = 0
+    while last is not None:
+        last = forget_unshown(connection, last)
+    forget_job(connection, number)
+
+
+def forget_job(connection: Connection, number: str) -> None:
+    """Remove a job that has no files any more."""
     connection.execute(delete(jobs).where(jobs.c.id == number))
+
+
+def forget_unshown(connection: Connection, after: int = 0, limit: int = 10_000) -> int | None:
+    """Remove what no file shows any more, such as what a file held before it changed.
+
+    Looks at `limit` images behind one; the last of these, None at the end.
+    """
+    triggers.lock(connection)
+    some = select(images.c.id).where(images.c.id > after).order_by(images.c.id).limit(limit)
+    last = connection.scalar(select(func.max(some.subquery().c.id)))
+    if last is None:
+        return None
+    unshown = ~select(files.c.id).where(files.c.image_id == images.c.id).exists()
+    connection.execute(delete(images).where(images.c.id.between(after + 1, last), unshown))
+    return last
 
 
 def forget_some(connection: Connection, number: str, limit: int = 1000) -> int:

@@ -27,10 +27,15 @@ def remove_job(
     while True:
         with catalog.begin() as connection:
             some = jobs.forget_some(connection, job_id, step)
-            if some < step:
-                jobs.delete_job(connection, job_id)
-                return
+        if some < step:
+            break
         gone += some
         progress(gone)
         if stop():
             raise Stopped
+    last: int | None = 0
+    while last is not None:
+        with catalog.begin() as connection:
+            last = jobs.forget_unshown(connection, last)
+    with catalog.begin() as connection:
+        jobs.forget_job(connection, job_id)

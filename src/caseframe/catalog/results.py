@@ -68,14 +68,32 @@ def _existing(connection: Connection, pairs: list[_Pair]) -> set[tuple[int, str]
 
 
 def _forget(connection: Connection, pairs: list[_Pair]) -> None:
-    """Remove what an earlier run of the same stages, of any version, said of these images."""
-    by_stage = sorted(pairs, key=lambda pair: pair[1].stage)
+    """Remove what an earlier run of the same stages, of any version, said of these images.
+
+    What other versions found stays among the tasks, what they could not do does not.
+    """
+    by_stage = sorted(pairs, key=_stage_of)
     for stage, group in groupby(by_stage, key=lambda pair: pair[1].stage):
         numbers = [image for image, _ in group]
         for table in (faces, places, texts, problems, results):
             connection.execute(
                 delete(table).where(table.c.image_id.in_(numbers), table.c.stage == stage)
             )
+    for (stage, version), group in groupby(by_stage, key=_stage_of):
+        _retire(connection, stage, version, [image for image, _ in group])
+
+
+def _stage_of(pair: _Pair) -> tuple[str, str]:
+    return pair[1].stage, pair[1].version
+
+
+def _retire(connection: Connection, stage: str, version: str, numbers: list[int]) -> None:
+    """Remove what other versions of the stage could not do: nobody tries that again."""
+    t = tasks.c
+    ended = t.state.in_((TaskState.FAILED, TaskState.UNAVAILABLE))
+    connection.execute(
+        delete(tasks).where(t.image_id.in_(numbers), t.stage == stage, t.version != version, ended)
+    )
 
 
 def payloads(

@@ -54,7 +54,7 @@ def name_words(path: str) -> Iterator[list[str]]:
     First split at every change of kind (IMG_2016RedBoat: img 2016 red boat), then in whole runs
     (img 2016redboat).
     """
-    split = words(_RUN.sub(_split, path))
+    split = words(_RUN.sub(_split, path) if path.isascii() else _split_any(path))
     yield split
     whole = words(path)
     if whole != split:
@@ -63,3 +63,19 @@ def name_words(path: str) -> Iterator[list[str]]:
 
 def _split(run: re.Match[str]) -> str:
     return " ".join(_PART.findall(run[0]))
+
+
+def _split_any(path: str) -> str:
+    """The same in any script: split where its characters' kinds, written in ASCII, are."""
+    composed = unicodedata.normalize("NFC", storable(path))  # a mark apart has no capitals
+    kinds = "".join(map(_kind, composed))
+    return " ".join(composed[slice(*part.span())] for part in _PART.finditer(kinds))
+
+
+@lru_cache(maxsize=65536)
+def _kind(character: str) -> str:
+    """A for a capital, 0 for a digit, a for what else words are made of, or a blank."""
+    kind = unicodedata.category(character)
+    if _kept(character) == " ":
+        return " "
+    return "A" if kind == "Lu" else "0" if kind[0] == "N" else "a"

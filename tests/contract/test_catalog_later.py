@@ -19,7 +19,7 @@ from caseframe.catalog.inserting import insert_rows
 from caseframe.catalog.search import conditions
 from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import files, images, results, tasks
-from caseframe.domain.facts import Camera, Facts
+from caseframe.domain.facts import Camera, Facts, PerceptualHash
 from caseframe.domain.work import StageOutcome
 from caseframe.pipeline.plan import needs_reading
 from caseframe.scanner.walk import Entry
@@ -158,3 +158,38 @@ def test_a_path_of_any_length_is_written_once_and_found(catalog: Catalog, job: s
         (record,) = records.records_of(connection, [known[path].id])
         assert record["path_bytes"] == base64.b64encode(path).decode()
         assert len(gallery.page(connection, job, GalleryQuery()).tiles) == 2
+
+
+def test_what_is_missing_now_makes_no_duplicates(catalog: Catalog, job: str) -> None:
+    hashed = done("similar", facts=Facts(perceptual_hash=PerceptualHash(bytes(32), 90)))
+    names = (b"a", b"a", b"b", b"b", b"b", b"c")
+    paths = [b"%d.jpg" % at for at in range(len(names))]
+    write(catalog, job, *(outcome(p, n, hashed) for p, n in zip(paths, names, strict=True)))
+    with catalog.begin() as connection:
+        other = jobs.create_job(connection, "other", b"/other", ()).id
+    write(catalog, other, outcome(b"there.jpg", b"c", already_known=True))
+    with catalog.begin() as connection:
+        known = evidence.files_at(connection, job, paths)
+        gone = [known[paths[at]].id for at in (0, 3, 5)]
+        evidence.mark_missing(connection, gone, missing=True)
+    with catalog.read() as connection:
+        images_ = [lookup.image_of(connection, known[paths[at]].id) for at in (0, 2, 5)]
+        a, b, c = (number for number in images_ if number is not None)
+        assert lookup.exact_duplicates(connection, job) == [b]
+        found = lookup.occurrences(connection, [c, b, a], job)
+        assert [(o.image_id, o.path) for o in found] == [
+            (a, paths[1]),
+            (b, paths[2]),
+            (b, paths[4]),
+        ]
+        assert {n for n, _ in lookup.hashes(connection, job, 50, present=True)} == {a, b}
+        assert {n for n, _ in lookup.hashes(connection, job, 50)} == {a, b, c}
+
+
+def test_occurrences_of_more_images_than_a_query_takes(catalog: Catalog, job: str) -> None:
+    write(catalog, job, *(outcome(b"%d.jpg" % (9 - n), b"%d" % n) for n in range(3)))
+    with catalog.read() as connection:
+        numbers = list(connection.scalars(select(images.c.id)))
+        asked = [numbers[0], *range(10**9, 10**9 + 70_000), *numbers[1:]]
+        found = lookup.occurrences(connection, asked, job)
+    assert [o.path for o in found] == [b"7.jpg", b"8.jpg", b"9.jpg"]

@@ -9,13 +9,14 @@ import json
 import os
 import re
 import shlex
+import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from tests import makers
 from tests.conftest import Cli
-from tests.support.cli import run
+from tests.support.cli import TIMEOUT, command, environment, run
 from tests.support.scans import FAST, some_pictures
 
 _DEEP = b"/".join([b"d" * 100] * 4)
@@ -85,6 +86,35 @@ def test_an_export_below_a_file_is_refused_in_one_line(cli: Cli, odd: Path) -> N
     assert refused.status == 1
     assert refused.err.count("\n") == 1
     assert "the export cannot be written to a-file/x.csv: Not a directory" in refused.err
+
+
+@pytest.mark.parametrize("place", [".", "", "..", "/"])
+def test_an_export_to_a_folder_is_refused_in_one_line(cli: Cli, odd: Path, place: str) -> None:
+    refused = cli("export", "-o", place, cwd=odd)
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err.count("\n") == 1
+    assert "is a folder; name a file in it" in refused.err
+
+
+def test_an_export_replaces_neither_a_device_nor_what_is_written_to(
+    cli: Cli, odd: Path, tmp_path: Path
+) -> None:
+    null, ours = tmp_path / "null", tmp_path / "ours"
+    null.symlink_to("/dev/null")
+    ours.symlink_to("/proc/self/fd/1")
+    whole = cli("export", cwd=odd).out
+    assert cli("export", "-o", null, cwd=odd).status == 0
+    assert cli("export", "-o", ours, cwd=odd).out == whole
+    file = tmp_path / "lines"
+    with file.open("w") as stream:
+        stream.write("before\n")
+        stream.flush()
+        words = command("export", "-o", ours)
+        env = environment(tmp_path)
+        subprocess.run(words, stdout=stream, cwd=odd, env=env, timeout=TIMEOUT, check=True)
+    assert file.read_text() == f"before\n{whole}"
+    assert (null.is_symlink(), ours.is_symlink()) == (True, True)
+    assert sorted(tmp_path.iterdir()) == [file, null, ours]
 
 
 def test_problems_tells_its_files_apart(cli: Cli, odd: Path) -> None:
@@ -194,6 +224,29 @@ def test_what_is_corrupt_or_missing_now_says_so(cli: Cli, tmp_path: Path) -> Non
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert list(rows[0])[-1] == "missing"
     assert {row["path"]: row["missing"] for row in rows if row["missing"]} == {"sub/1.jpg": "true"}
+
+
+def test_what_is_missing_now_is_no_duplicate(cli: Cli, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    photo = makers.photo(512, 384, 1)
+    for name, data in (("a", photo), ("b", photo), ("c", photo + b"\0"), ("d", photo + b"\0\0")):
+        (pictures / f"{name}.jpg").write_bytes(data)
+
+    def groups() -> list[tuple[str, list[str]]]:
+        assert cli("scan", "pictures", "--stages", "similar", cwd=tmp_path).status == 0
+        lines = cli("duplicates", "--json", cwd=tmp_path).lines
+        return [(line["kind"], line["paths"]) for line in lines]
+
+    exact = ("exact", ["a.jpg", "b.jpg"])
+    assert groups() == [exact, ("near", ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])]
+    (pictures / "d.jpg").unlink()
+    assert groups() == [exact, ("near", ["a.jpg", "b.jpg", "c.jpg"])]
+    for name in ("b", "c"):
+        (pictures / f"{name}.jpg").unlink()
+    assert groups() == []
+    card = cli("show", "a.jpg", cwd=tmp_path).out
+    assert not any(f"{name}.jpg" in card for name in "bcd")
 
 
 def test_doctor_marks_what_is_optional_and_not_there(cli: Cli, tmp_path: Path) -> None:

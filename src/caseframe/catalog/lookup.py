@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from sqlalchemy import Connection, Select, func, literal, select, union_all
 
 from caseframe.catalog.tables import files, images, problems, stands_at, tasks, texts, thumbnails
 from caseframe.domain.evidence import PROBLEM_STATES, SCAN
 from caseframe.domain.work import TaskState
+
+_TOGETHER = 10_000  # PostgreSQL takes at most 65,535 values in one query
 
 
 def find_by_path(connection: Connection, job: str, path: bytes) -> int | None:
@@ -31,17 +34,19 @@ class Occurrence:
 
     image_id: int
     path: bytes
-    missing: bool
 
 
-def occurrences(connection: Connection, image_ids: list[int], job: str) -> list[Occurrence]:
-    """All paths of these images within a job, in path order."""
-    query = (
-        select(files.c.image_id, files.c.path, files.c.missing)
-        .where(files.c.image_id.in_(image_ids), files.c.job_id == job)
-        .order_by(files.c.path)
-    )
-    return [Occurrence(i, bytes(path), bool(gone)) for i, path, gone in connection.execute(query)]
+def occurrences(connection: Connection, image_ids: Sequence[int], job: str) -> list[Occurrence]:
+    """The paths at which these images stand now within a job, in path order."""
+    found = []
+    for start in range(0, len(image_ids), _TOGETHER):
+        query = select(files.c.image_id, files.c.path).where(
+            files.c.image_id.in_(image_ids[start : start + _TOGETHER]),
+            files.c.job_id == job,
+            ~files.c.missing,
+        )
+        found += [Occurrence(i, bytes(path)) for i, path in connection.execute(query)]
+    return sorted(found, key=attrgetter("path"))
 
 
 def image_of(connection: Connection, file_id: int) -> int | None:
@@ -49,8 +54,16 @@ def image_of(connection: Connection, file_id: int) -> int | None:
     return connection.scalar(select(files.c.image_id).where(files.c.id == file_id))
 
 
-def hashes(connection: Connection, job: str, least_quality: int) -> Iterator[tuple[int, bytes]]:
-    """(image id, 32-byte PDQ) of the pictures of a job whose hash says enough, streamed by id."""
+def hashes(
+    connection: Connection, job: str, least_quality: int, *, present: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """(image id, 32-byte PDQ) of the pictures of a job whose hash says enough, streamed by id.
+
+    With `present`, of those only that the last scan found.
+    """
+    here = select(files.c.id).where(files.c.image_id == images.c.id, files.c.job_id == job)
+    if present:
+        here = here.where(~files.c.missing)
     last = 0
     while True:
         query = (
@@ -59,9 +72,7 @@ def hashes(connection: Connection, job: str, least_quality: int) -> Iterator[tup
                 images.c.id > last,
                 images.c.pdq.is_not(None),
                 images.c.pdq_quality >= least_quality,
-                select(files.c.id)
-                .where(files.c.image_id == images.c.id, files.c.job_id == job)
-                .exists(),
+                here.exists(),
             )
             .order_by(images.c.id)
             .limit(5000)
@@ -74,10 +85,10 @@ def hashes(connection: Connection, job: str, least_quality: int) -> Iterator[tup
 
 
 def exact_duplicates(connection: Connection, job: str) -> list[int]:
-    """Images of a job that stand at more than one path."""
+    """Images of a job that stand at more than one path now."""
     query = (
         select(files.c.image_id)
-        .where(files.c.job_id == job, files.c.image_id.is_not(None))
+        .where(files.c.job_id == job, files.c.image_id.is_not(None), ~files.c.missing)
         .group_by(files.c.image_id)
         .having(func.count() > 1)
         .order_by(files.c.image_id)

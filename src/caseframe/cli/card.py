@@ -160,17 +160,21 @@ def _why_not(record: Record) -> str:
 
 
 def when(captured: str | None) -> str | None:
-    """A capture time in words, with what is known of its zone."""
+    """A capture time in words, as exact as it is, with what is known of its zone."""
     if not captured:
         return None
     try:
         moment = datetime.fromisoformat(captured)
     except ValueError:
         return captured
-    day = moment.strftime("%A, %-d %B %Y, %H:%M:%S")
+    day = moment.strftime("%A, %-d %B %Y")
+    clock = captured[len("2016-07-14T") :]
+    if not clock:
+        return day
+    time = moment.strftime("%H:%M:%S" if clock[5:6] == ":" else "%H:%M")
     offset = moment.strftime("%z")
     zone = f" (UTC{offset[:3]}:{offset[3:5]})" if offset else " by the camera's clock"
-    return day + zone
+    return f"{day}, {time}{zone}"
 
 
 def where(place: Record | None) -> str | None:

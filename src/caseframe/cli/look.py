@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -168,7 +169,7 @@ def _near(
     connection: Connection, job: jobs.Job, image: int, bits: bytes
 ) -> list[tuple[int, bytes]]:
     """(distance, path) of the job's pictures that look like this one, nearest first."""
-    rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
+    rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY, present=True))
     if not rows:
         return []
     distance = twins.distances(twins.pack([b for _, b in rows]), bits)
@@ -216,7 +217,7 @@ def _duplicate_groups(
         for number in lookup.exact_duplicates(connection, job.id):
             same = lookup.occurrences(connection, [number], job.id)
             yield "exact", [o.path for o in same]
-        rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY))
+        rows = list(lookup.hashes(connection, job.id, twins.LEAST_QUALITY, present=True))
         if not rows:
             return
         for members in twins.groups(twins.pack([bits for _, bits in rows]), distance):
@@ -254,13 +255,44 @@ def _check_output(case: Case, output: Path) -> None:
 
 
 def _write(output: Path, lines: Iterator[str]) -> None:
-    """All or nothing: a file of that name is never left half written."""
+    """Write an export: to a file all or nothing, to a device or a pipe as it comes."""
+    try:
+        if output.is_dir():
+            example = output / "export.jsonl"
+            raise CaseError(f"{output} is a folder; name a file in it, such as {example}")
+        kept = _kept(output)
+        if kept is None:
+            _replace(output, lines)
+        else:
+            with open(kept, "w", encoding="utf-8", newline="") as file:
+                file.writelines(lines)
+    except OSError as error:
+        raise CaseError(f"the export cannot be written to {output}: {error.strerror}") from error
+
+
+def _kept(output: Path) -> Path | int | None:
+    """What to open where no new file may take that place; None where one may.
+
+    It is a device or a pipe, or what our own output goes to: /dev/stdout is a link to that.
+    """
+    if not output.exists():
+        return None
+    status = output.stat()
+    for number in (1, 2):
+        with suppress(OSError):  # it may be closed
+            if os.path.samestat(status, os.fstat(number)):
+                return os.dup(number)
+    return None if stat.S_ISREG(status.st_mode) else output
+
+
+def _replace(output: Path, lines: Iterator[str]) -> None:
+    """All or nothing: a file of that name is never left half written. Raises OSError."""
     part = output.with_name(output.name + ".part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
             file.writelines(lines)
         part.replace(output)
-    except OSError as error:
+    except OSError:
         with suppress(OSError):
             part.unlink()
-        raise CaseError(f"the export cannot be written to {output}: {error.strerror}") from error
+        raise

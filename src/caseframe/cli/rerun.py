@@ -27,12 +27,13 @@ from caseframe.domain.evidence import path_fields
 from caseframe.domain.text import counted, shown_path
 from caseframe.pipeline.jobs import JobRun
 from caseframe.pipeline.progress import Progress
-from caseframe.pipeline.verify import Finding, Verification
+from caseframe.pipeline.verify import Finding, Verdict, Verification
 from caseframe.scanner.walk import check_source
 
 _WHERE_HELP = "Only pictures for which this holds; may be given several times. " + "; ".join(
     f"{field.name}=… ({field.help})" for field in FIELDS
 )
+_ALIKE = {Verdict.SAME, Verdict.NOT_HASHED}
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +79,12 @@ def verify(
     case: CaseOption = DEFAULT_CASE,
     source: SourceOption = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Leave with status 1 when anything differs.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Leave with status 1 when anything differs; a file that was too large to hash "
+            "does not while its size and time are the same.",
+        ),
     ] = False,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -101,7 +107,7 @@ def verify(
                     _tell(finding, as_json=as_json)
     counts = {verdict.value: count for verdict, count in verification.counts.items()}
     typer.echo(json.dumps({"counts": counts}) if as_json else _sentence(counts))
-    if strict and counts.keys() - {"same"}:
+    if strict and verification.counts.keys() - _ALIKE:
         raise CaseframeError("the source differs from what was scanned")
 
 

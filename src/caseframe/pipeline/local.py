@@ -42,6 +42,7 @@ from caseframe.stages.registry import load_stages
 
 _BUNDLES_A_WORKER = 3  # enough to keep a worker busy while the parent writes a batch
 _MOST = 32
+_MOST_BYTES = 64_000_000  # stages that look at several pictures at once hold all their files
 _BUNDLE_SECONDS = 0.1  # larger bundles cost less to send, but make progress jerky
 # How often the pool looks whether workers died, or it is to end: half of this is waited for at the
 # end of each scan. Looking takes less than a tenth of a millisecond.
@@ -168,11 +169,15 @@ class LocalRunner:
         self._ended = queue.SimpleQueue()
 
     def _take(self, source: Iterator[Order | None], free: list[int]) -> tuple[list[_Flight], bool]:
-        """A bundle of what there is now, and whether that was all."""
+        """A bundle of what there is now, and whether that was all.
+
+        It may pass the most bytes by its last order, which is not known before it is taken.
+        """
         by_pace = int(_BUNDLE_SECONDS / self._pace)
         wanted = min(max(1, self._options.together, by_pace), _MOST, len(free))
         bundle: list[_Flight] = []
-        while len(bundle) < wanted:
+        size = 0
+        while len(bundle) < wanted and size < _MOST_BYTES:
             try:
                 order = next(source)
             except StopIteration:
@@ -180,6 +185,7 @@ class LocalRunner:
             if order is None:
                 break
             bundle.append(_Flight(order, free.pop()))
+            size += order.size
         return bundle, False
 
     def _send(self, bundle: list[_Flight]) -> None:

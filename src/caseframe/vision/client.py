@@ -154,7 +154,7 @@ class VisionClient:
         ModelUnavailable where the model cannot be used.
         """
         number = protocol.model_number(model)
-        most = self._most_bytes()
+        most = self.most_bytes()
         conversation = Conversation(self._connect, self._patience)
         try:
             for index, response in enumerate(conversation.run(_requests(images, number, most))):
@@ -162,14 +162,15 @@ class VisionClient:
         finally:
             conversation.close()
 
-    def _connect(self) -> tuple[str, Open]:
-        service = self._next_service()
-        return service.address, service.describe_many
-
-    def _most_bytes(self) -> int:
+    def most_bytes(self) -> int:
+        """Bytes of the largest picture that the service takes. Raises VisionAway."""
         if self._image_bytes is None:
             self._image_bytes = self._models(pb.ModelsRequest()).image_bytes
         return self._image_bytes
+
+    def _connect(self) -> tuple[str, Open]:
+        service = self._next_service()
+        return service.address, service.describe_many
 
     def identity(self, model: str) -> Identity:
         """Which model writes the descriptions under that name, once it is loaded there.

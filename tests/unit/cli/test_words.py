@@ -20,6 +20,11 @@ from caseframe.pipeline.progress import Progress
         (None, None),
         ("2016-07-15T06:48:02+02:00", "Friday, 15 July 2016, 06:48:02 (UTC+02:00)"),
         ("2016-07-15T06:48:02", "Friday, 15 July 2016, 06:48:02 by the camera's clock"),
+        ("2008-10-22T16:28:05.25", "Wednesday, 22 October 2008, 16:28:05 by the camera's clock"),
+        ("2008-10-22T16:28", "Wednesday, 22 October 2008, 16:28 by the camera's clock"),
+        ("2008-10-22T16:28-03:30", "Wednesday, 22 October 2008, 16:28 (UTC-03:30)"),
+        ("2008-10-22", "Wednesday, 22 October 2008"),
+        ("2008-10", "2008-10"),
         ("sometime", "sometime"),
     ],
 )

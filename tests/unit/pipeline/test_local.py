@@ -113,3 +113,17 @@ def test_a_file_that_is_given_up_keeps_what_the_walk_saw(tmp_path: Path) -> None
     assert outcome.examined == Examined(
         FileState.UNREADABLE, 40 << 30, 7, "reading took longer than 60 s"
     )
+
+
+def test_a_bundle_holds_so_many_bytes_and_at_least_one_file() -> None:
+    runner = LocalRunner(LocalOptions(workers=1, together=8))
+    sizes = [40, 30, 10, 200, 10, 10, 44, 1, 0]
+    orders = (Order(b"/", b"%d" % n, size=size * 1_000_000) for n, size in enumerate(sizes))
+    bundles, over = [], False
+    try:
+        while not over:
+            bundle, over = runner._take(orders, list(range(8)))
+            bundles.append([flight.order.size // 1_000_000 for flight in bundle])
+    finally:
+        runner.close()
+    assert bundles == [[40, 30], [10, 200], [10, 10, 44], [1, 0]]

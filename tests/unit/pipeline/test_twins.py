@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,54 @@ def test_groups_are_linked_by_steps() -> None:
     hashes = [first, lone, second, flipped(second, 20, dice), first]
     assert twins.groups(twins.pack(hashes), 31) == [[0, 2, 3, 4]]
     assert twins.groups(twins.pack(hashes), 0) == [[0, 4]]
+
+
+def linked(hashes: list[bytes], distance: int) -> list[list[int]]:
+    """What `groups` promises, from all pairs."""
+    label = list(range(len(hashes)))
+    for a, b in all_pairs(hashes, distance):
+        low, high = sorted((label[a], label[b]))
+        label = [low if one == high else one for one in label]
+    found = [[at for at, one in enumerate(label) if one == wanted] for wanted in range(len(label))]
+    return sorted(members for members in found if len(members) > 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), distance=st.sampled_from([0, 1, 16, 31, 48, 63]))
+def test_groups_are_those_of_all_pairs(seed: int, distance: int) -> None:
+    """Chains, equal hashes and crowds of near ones, in any order."""
+    dice = random.Random(seed)
+    hashes = [dice.randbytes(32) for _ in range(6)]
+    for _ in range(60):
+        hashes.append(flipped(dice.choice(hashes), dice.choice([0, 0, 1, 8, 20, 31, 40]), dice))
+    dice.shuffle(hashes)
+    assert twins.groups(twins.pack(hashes), distance) == linked(hashes, distance)
+
+
+def test_no_hashes_are_no_groups() -> None:
+    assert twins.groups(twins.pack([]), 31) == []
+
+
+@pytest.mark.parametrize("most_flipped", [0, 8])
+def test_a_camera_that_stands_still_does_not_cost_all_pairs(
+    most_flipped: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+
+    def counted(*arguments: Any) -> tuple[twins.Indices, twins.Indices]:
+        nonlocal compared
+        found = expand(*arguments)
+        compared += len(found[0])
+        return found
+
+    expand = twins._expand
+    monkeypatch.setattr(twins, "_expand", counted)
+    monkeypatch.setattr(twins, "_BLOCK", 10_000)
+    dice = random.Random(2)
+    one = dice.randbytes(32)
+    frames = [flipped(one, dice.randint(0, most_flipped), dice) for _ in range(600)]
+    assert twins.groups(twins.pack(frames), 31) == [list(range(600))]
+    assert compared <= 600 * 600 / 2
 
 
 def test_blocks_stay_bounded_when_all_hashes_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ import yaml
 from deploy import certificates, locked, prepare
 
 from caseframe.cli.main import build
+from caseframe.pipeline.spool import _LEAST_FREE
 from caseframe.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -90,7 +91,7 @@ def test_the_commands_have_an_address_that_the_others_call() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_settings_of_our_services_are_ones_that_we_have(name: str) -> None:
     environment = SERVICES[name]["environment"]
-    assert set(environment) <= SETTINGS
+    assert set(environment) <= SETTINGS | {"TMPDIR"}
     named = set(re.findall(r"\$\{([A-Z_]+)", json.dumps(SERVICES[name])))
     assert named <= SETTINGS | OF_COMPOSE
 
@@ -137,7 +138,18 @@ def test_only_what_people_reach_is_on_a_network_that_leads_out() -> None:
 
 @pytest.mark.parametrize("name", [name for name in OURS if name.startswith("stage-")])
 def test_workers_can_be_started_many_times(name: str) -> None:
-    assert not {"container_name", "hostname", "ports", "volumes"} & set(SERVICES[name])
+    assert not {"container_name", "hostname", "ports"} & set(SERVICES[name])
+    assert SERVICES[name]["volumes"] == ["spool:/spool"]  # where each has a folder of its own
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name.startswith("stage-")])
+def test_pictures_of_workers_lie_on_a_disk(name: str) -> None:
+    """Memory counts against the container's limit, and /dev/shm leaves no room for others."""
+    place = SERVICES[name]["environment"]["TMPDIR"]
+    assert [f"{volume}:{place}" for volume in COMPOSE["volumes"]] == SERVICES[name]["volumes"]
+    assert not any(one.split(":")[0] == place for one in SERVICES[name]["tmpfs"])
+    assert int(SERVICES[name]["shm_size"].removesuffix("m")) << 20 < _LEAST_FREE
+    assert f"install --directory --mode 1777 {place}" in DOCKERFILE  # whoever the user is
 
 
 def test_services_start_after_what_they_need() -> None:

@@ -21,14 +21,20 @@ if TYPE_CHECKING:
     from caseframe.vision.embedded import EmbeddedVision
 
 CAPTION = "caption"
+UNWANTED = "no captions are wanted (describe_with is FACTS)"
+
+
+def captions_wanted(settings: Settings) -> bool:
+    """Whether a model is to write captions at all, wherever it is."""
+    return settings.describe_with != "FACTS"
 
 
 def vision_access(settings: Settings) -> VisionAccess:
     """Where the captioning model is; for one of our own the address comes when it is started."""
     model = "BLIP" if settings.describe_with == "auto" else settings.describe_with
     access = VisionAccess(settings.vision_address or "", model, settings.vision_seconds)
-    if model == "FACTS":
-        return replace(access, missing="no captions are wanted (describe_with is FACTS)")
+    if not captions_wanted(settings):
+        return replace(access, missing=UNWANTED)
     if settings.vision_address is None:
         return replace(access, missing=missing(settings.models_dir, settings.blip_model))
     return replace(

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Annotated
 
+import structlog
 import typer
 from prometheus_client import CollectorRegistry
 
 from caseframe.bus.options import AmqpOptions
 from caseframe.cli.assemble import local_runner, settings_for
-from caseframe.cli.captions import CAPTION, stage_context
+from caseframe.cli.captions import CAPTION, UNWANTED, captions_wanted, stage_context
 from caseframe.cli.service_common import Readiness, amqp_options, jobs_tls, running
 from caseframe.cli.stage_queues import queue_of
 from caseframe.domain.correlation import new_id
@@ -25,6 +26,9 @@ from caseframe.stages.registry import load_stages
 from caseframe.stages.stage import BatchStage, Stage, StageContext
 
 _PATIENCE = 5.0  # the worker itself tries on for as long as it takes
+# While its picture is fetched a worker holds it twice; two workers and 1 GB go well together.
+_HELD_BYTES = 64_000_000  # for each worker process
+_log = structlog.get_logger(__name__)
 
 
 def stage(
@@ -39,6 +43,12 @@ def stage(
     settings = settings_for()
     amqp = amqp_options(settings, f"stage {' '.join(names)}")
     context = stage_context(settings)
+    if CAPTION in names and not captions_wanted(settings):
+        _log.warning("stage.idle", stage=CAPTION, reason=UNWANTED)
+        names = [name for name in names if name != CAPTION]
+        if not names:
+            _idle(settings)
+            return
     stages = [_able(name, context) for name in dict.fromkeys(names)]
     if settings.jobs_address is None:
         raise UsageError("set CASEFRAME_JOBS_ADDRESS to host:port of caseframe service jobs")
@@ -53,6 +63,18 @@ def stage(
         pool.start()
         wait = stack.enter_context(running(settings, f"stage {' '.join(names)}", ready, registry))
         asyncio.run(_work(settings, amqp, stages, pool, registry, ready, wait))
+
+
+def _idle(settings: Settings) -> None:
+    """Live and do nothing, so that whoever watches over all services is content."""
+    with running(settings, f"stage {CAPTION}", lambda: None, CollectorRegistry()) as wait:
+        wait()
+
+
+def _away_seconds(settings: Settings) -> float:
+    """How long tasks may wait here: the job manager, whose leases double, fails them later."""
+    leases = (1 << min(settings.attempts, 3)) - 1
+    return settings.lease_seconds * leases * 5 / 7
 
 
 class _Pictures:
@@ -95,6 +117,8 @@ async def _work(
         prefetch=settings.prefetch,
         attempts=settings.attempts,
         deliveries=settings.deliveries,
+        held_bytes=settings.workers * _HELD_BYTES,
+        away_seconds=_away_seconds(settings),
     )
     async with AsyncJobsClient(
         settings.jobs_address or "", tls=jobs_tls(settings), patience=_PATIENCE

@@ -13,7 +13,7 @@ from structlog.contextvars import get_contextvars
 from caseframe.accounts.tokens import TokenMint, make_task_token
 from caseframe.bus.options import AmqpOptions
 from caseframe.catalog.database import Catalog
-from caseframe.cli.captions import registry_for
+from caseframe.cli.captions import CAPTION, captions_wanted, registry_for
 from caseframe.domain.correlation import LOGGED, new_id
 from caseframe.domain.errors import UsageError
 from caseframe.pipeline.exchange import Metrics, StageExchange
@@ -54,6 +54,8 @@ def services_registry(settings: Settings) -> Registry:
     """All stages; what workers elsewhere do is taken to work there."""
     registry = registry_for(settings)
     there = {available.stage.name for available in queued_stages(settings, registry)}
+    if not captions_wanted(settings):  # then their workers take none
+        there.discard(CAPTION)
     stages = tuple(replace(a, reason=None) if a.stage.name in there else a for a in registry.stages)
     return replace(registry, stages=stages)
 

@@ -12,6 +12,7 @@ CaseframeError
 ├── NotFound              no picture, job or stage goes by that name
 ├── StageError            a stage met a picture that is its own but broken
 │   └── StageUnavailable  a stage cannot work here: a package or a model is missing
+│       └── StageAway     what it needs does not answer now; it may come back
 ├── ModelUnavailable      a model for descriptions is not installed, or its files are damaged
 ├── VisionError           the vision service has no description for this picture
 │   ├── VisionAway        it does not answer; it may come back
@@ -116,6 +117,10 @@ class StageError(CaseframeError):
 
 class StageUnavailable(StageError):
     """The stage cannot run on this machine; the message says what to install."""
+
+
+class StageAway(StageUnavailable):
+    """The stage cannot run now, because of something that may pass: it is worth trying again."""
 
 
 class ModelUnavailable(CaseframeError):

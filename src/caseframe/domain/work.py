@@ -97,6 +97,7 @@ class StageOutcome:
 
     `payload` is None unless the state is done and something was found. `found` tells "none
     found" from "found"; a failed or unavailable task has neither and says why in `reason`.
+    `passing` says of an unavailable one that it may soon fare better; it is not stored.
     """
 
     stage: str
@@ -111,6 +112,7 @@ class StageOutcome:
     model_digest: str | None = None
     seconds: float = 0.0
     attempts: int = 1
+    passing: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -14,6 +15,7 @@ from caseframe.domain.errors import ServiceAway
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - memory that looks like a folder, on every Linux
 _LEAST_FREE = 1_000_000_000
+_PREFIX = "caseframe-held-"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Spool:
         self._disk = disk or Path(tempfile.gettempdir())
         self._least_free = least_free
         self._folders: dict[Path, bytes] = {}
+        self._locks: list[int] = []
         self._numbers = itertools.count(1)
 
     def nothing(self) -> Held:
@@ -64,6 +67,8 @@ class Spool:
         """Remove the folders with all that is in them."""
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
+        while self._locks:
+            os.close(self._locks.pop())
 
     def _name(self) -> bytes:
         return b"%d" % next(self._numbers)
@@ -91,6 +96,33 @@ class Spool:
 
     def _folder(self, place: Path) -> bytes:
         if place not in self._folders:
-            made = tempfile.mkdtemp(prefix="caseframe-spool-", dir=place)
+            _tidy(place)
+            made = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+            if (lock := _locked(made)) is not None:
+                self._locks.append(lock)
             self._folders[place] = os.fsencode(made)
         return self._folders[place]
+
+
+def _tidy(place: Path) -> None:
+    """Remove what workers left that were killed: its end frees the lock of whoever held it."""
+    for folder in place.glob(f"{_PREFIX}*"):
+        if (lock := _locked(folder)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked(folder: str | Path) -> int | None:
+    """The descriptor of a folder of our own that is locked now; None where that cannot be had."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if os.fstat(lock).st_uid == os.getuid():
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+    except OSError:
+        pass
+    os.close(lock)
+    return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +27,7 @@ from caseframe.domain.errors import BrokerAway, ReadError, ServiceAway, Unroutab
 from caseframe.domain.text import one_line
 from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
 from caseframe.pipeline.answers import EXPIRED, payload_of
+from caseframe.pipeline.budget import Budget
 from caseframe.pipeline.original import to_message
 from caseframe.pipeline.pool import OrderPool
 from caseframe.pipeline.spool import Held, Spool
@@ -33,6 +35,8 @@ from caseframe.stages.stage import Stage, needs_picture
 
 _log = structlog.get_logger(__name__)
 _AWAY_SECONDS = 1.0
+_STAGE_AWAY_SECONDS = 3.0  # each time the picture is read again
+_MEGA = 1_000_000
 T = TypeVar("T")
 
 
@@ -74,6 +78,10 @@ class StationOptions:
     """How often work that kills its process is tried."""
     deliveries: int = 20
     """How often a task may come because workers ended over it."""
+    held_bytes: int = 128_000_000
+    """What the pictures of all tasks at hand may take together; a larger one comes alone."""
+    away_seconds: float = 1500.0
+    """How long a task waits for what its stage needs; then it is answered as unavailable."""
 
 
 class Station:
@@ -95,6 +103,7 @@ class Station:
         self._options = options
         self._metrics = metrics
         self._spool = spool or Spool()
+        self._budget = Budget(options.held_bytes)
         self._closing = False
         self._waits: dict[object, str] = {}  # for what tasks at hand wait
         self._bus = Bus(amqp, self._declare)
@@ -188,6 +197,15 @@ class Station:
         """What became of the task. Raises ServiceAway when we are to end before it is done."""
         if not needs_picture(stage):
             return await self._run(stage, task, self._spool.nothing())
+        async with self._budget.share(_size_said(task)) as share:
+            if self._closing:  # it waited for room, and nothing was done for it
+                raise ServiceAway("this worker is ending")
+            return await self._looked(stage, task, delivery, partial(self._budget.correct, share))
+
+    async def _looked(
+        self, stage: Stage, task: wire.Task, delivery: Delivery, note: Callable[[int], None]
+    ) -> StageOutcome:
+        """See `_worked`; `note` is told how many bytes the picture has."""
         correlation, token = wire.correlation(delivery.headers), wire.token(delivery.headers)
         try:
             data = await self._patiently(
@@ -198,6 +216,7 @@ class Station:
         except TokenRefused as error:
             return StageOutcome(stage.name, stage.version, TaskState.FAILED, reason=str(error),
                                 attempts=0)  # fmt: skip
+        note(len(data))
         self._metrics.fetched.inc(len(data))
         held = await self._patiently("spool.full", partial(self._put, data))
         del data
@@ -218,10 +237,20 @@ class Station:
             sha256=bytes.fromhex(task.sha256) if task.sha256 else None,
             given={base: json.dumps(result) for base, result in task.given.items()},
         )
-        done = await self._patiently("workers.away", lambda: self._pool.do(order))
-        return _of(stage, done)
+        began = time.monotonic()
 
-    async def _patiently(self, event: str, work: Callable[[], Awaitable[T]]) -> T:
+        async def work() -> StageOutcome:
+            done = await self._patiently("workers.away", lambda: self._pool.do(order))
+            outcome = _of(stage, done)
+            if outcome.passing and time.monotonic() - began < self._options.away_seconds:
+                raise ServiceAway(f"{stage.name}: {outcome.reason}")
+            return outcome
+
+        return await self._patiently("stage.away", work, _STAGE_AWAY_SECONDS)
+
+    async def _patiently(
+        self, event: str, work: Callable[[], Awaitable[T]], pause: float = _AWAY_SECONDS
+    ) -> T:
         """What `work` gives, however long a part that it needs is away.
 
         To give the task back meanwhile would only send it in circles. Raises ServiceAway when we
@@ -237,7 +266,7 @@ class Station:
                     if self._closing:
                         raise
                     self._waits[wait] = str(error)
-                await asyncio.sleep(_AWAY_SECONDS)
+                await asyncio.sleep(pause)
         finally:
             self._waits.pop(wait, None)
 
@@ -275,6 +304,14 @@ class Station:
         await delivery.ack()
 
 
+def _size_said(task: wire.Task) -> int | None:
+    """How large the picture is by its record; None where that does not say it."""
+    said = task.record.get("filesize")
+    if isinstance(said, int | float) and 0 <= said < _MEGA:
+        return round(said * _MEGA)
+    return None
+
+
 def _of(stage: Stage, outcome: Outcome) -> StageOutcome:
     """The stage's part of an outcome; a failure where it was not even tried."""
     found = next((one for one in outcome.stages if one.stage == stage.name), None)
@@ -301,7 +338,7 @@ def _result(queue: str, task: wire.Task, outcome: StageOutcome) -> wire.Result:
         message=to_message(outcome.stage, payload, task.md5),
         result=payload,
         stage=outcome.stage,
-        version=outcome.version,
+        version=outcome.version if task.version is None else task.version,
         sha256=task.sha256,
         attempt=task.attempt,
         verdict=wire.Verdict(

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from caseframe.domain.errors import CaseframeError
+from caseframe.domain.errors import (
+    CaseframeError,
+    StageAway,
+    VisionAway,
+    VisionBusy,
+    VisionLate,
+)
 from caseframe.domain.facts import Facts, Text
 from caseframe.stages.stage import (
     Frame,
@@ -52,6 +58,7 @@ class CaptionStage:
     def __init__(self) -> None:
         self._client: VisionClient | None = None
         self._access = VisionAccess()
+        self._most: int | None = None
 
     def missing(self, context: StageContext) -> str | None:
         """Why there are no captions here, or None."""
@@ -66,14 +73,24 @@ class CaptionStage:
         client = VisionClient(access.address, tls=tls, seconds=access.seconds)
         try:
             identity = client.identity(access.model)
+            self._most = client.most_bytes()
         except CaseframeError as error:
             client.close()
-            raise StageUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         self._client = client
         self.model, self.model_digest = f"{identity.model} {identity.revision}", identity.digest
 
     def gather(self, frame: Frame, earlier: Mapping[str, StageResult]) -> bytes:  # noqa: ARG002
-        """The file as it is: the service decodes it as it does for everyone, so words agree."""
+        """The file as it is: the service decodes it as it does for everyone, so words agree.
+
+        Raises StageError for one larger than the service takes: it would be held for nothing.
+        """
+        size = len(frame.data)
+        if self._most is not None and size > self._most:
+            raise StageError(
+                f"{size} bytes, over the vision service's limit of {self._most} "
+                "(vision_image_bytes)"
+            )
         return frame.data
 
     def run(self, frame: Frame, earlier: Mapping[str, StageResult]) -> StageResult:
@@ -91,8 +108,13 @@ class CaptionStage:
         try:
             answers = list(self._client.describe_many(gathered, name))
         except CaseframeError as error:
-            raise StageUnavailable(str(error)) from error
+            raise _unavailable(error) from error
         return [_result(answer, name) for answer in answers]
+
+
+def _unavailable(error: CaseframeError) -> StageUnavailable:
+    passing = isinstance(error, (VisionAway, VisionBusy, VisionLate))
+    return StageAway(str(error)) if passing else StageUnavailable(str(error))
 
 
 def _result(answer: Answer, name: str) -> StageResult | Exception:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,6 +82,32 @@ def test_a_folder_that_somebody_tidied_away_is_made_anew(tmp_path: Path, disk: P
     assert content(spool.put(b"third")) == b"third"
     spool.close()
     assert files(disk) == []
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from caseframe.pipeline.spool import Spool
+Spool(Path("/nowhere"), Path(sys.argv[1])).put(b"left")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_killed_workers_left_is_removed_and_nothing_else(disk: Path) -> None:
+    living = Spool(disk / "none", disk)
+    kept = living.put(b"kept")
+    mine = disk / "caseframe-held-mine"
+    mine.write_text("a file")
+    (disk / "caseframe-held-elsewhere").symlink_to(disk.parent)
+    subprocess.run([sys.executable, "-c", KILLED, str(disk)], check=False)
+    assert [file.read_bytes() for file in files(disk)].count(b"left") == 1
+    spool = Spool(disk / "none", disk)
+    spool.put(b"new")
+    assert sorted(file.read_bytes() for file in files(disk)) == [b"a file", b"kept", b"new"]
+    assert (content(kept), disk.parent.is_dir()) == (b"kept", True)
+    for one in (living, spool):
+        one.close()
+    assert files(disk) == [mine]
 
 
 def test_a_task_waits_for_room_and_is_done(

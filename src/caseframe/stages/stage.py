@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from caseframe.domain.errors import StageError, StageUnavailable
+from caseframe.domain.errors import StageAway, StageError, StageUnavailable
 from caseframe.domain.evidence import PictureInfo
 from caseframe.domain.facts import NOTHING, Facts
 
@@ -31,6 +31,7 @@ __all__ = [
     "NotApplicable",
     "Pixels",
     "Stage",
+    "StageAway",
     "StageContext",
     "StageError",
     "StageResult",
@@ -139,7 +140,8 @@ class Stage(Protocol):
     def prepare(self, context: StageContext) -> None:
         """Load models; called once in each worker before the first picture.
 
-        Raises StageUnavailable with the reason when that fails.
+        Raises StageUnavailable with the reason when that fails; StageAway, of that kind, when it
+        may pass, such as a service that does not answer: then it is called again after a while.
         """
 
     def run(self, frame: Frame, earlier: Mapping[str, StageResult]) -> StageResult:

@@ -31,7 +31,7 @@ from caseframe.domain.facts import Text
 from caseframe.domain.work import StageOutcome
 from caseframe.jobmanager import jobmanager_pb2 as pb
 from caseframe.jobmanager.data import asked_path, open_file
-from caseframe.pipeline.answers import outcome_of
+from caseframe.pipeline.answers import is_of, outcome_of
 from caseframe.stages.external import QueuedStage
 
 ROOT = Path(__file__).parents[2]
@@ -92,8 +92,10 @@ class Worker:
 
     def outcome(self, task: wire.Task) -> StageOutcome:
         """What the job manager makes of its answer."""
+        result = self.result(task)
         assert task.sha256 is not None
-        return outcome_of(_registered(), self.result(task), task.sha256, task.md5)
+        assert is_of(_registered(), result, task.sha256)
+        return outcome_of(_registered(), result, task.md5)
 
 
 def _registered() -> QueuedStage:

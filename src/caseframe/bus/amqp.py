@@ -22,9 +22,9 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
 from aio_pika.connection import Connection, make_url
 from aio_pika.exceptions import DeliveryError, PublishError
-from aiormq.exceptions import AMQPError
 from pamqp.commands import Basic
 
+from caseframe.bus.lost import LOST, uncancelled, words
 from caseframe.bus.options import AmqpOptions
 from caseframe.domain.errors import BrokerAway, ServiceAway, Unroutable
 
@@ -38,8 +38,6 @@ _CONFIRM_SECONDS = 60.0
 _AT_ONCE = 128
 _SETUP_SECONDS = 60.0
 _LAST_SECONDS = 1.0  # for confirmations after the connection is lost or given up
-LOST = (AMQPError, OSError, EOFError, asyncio.TimeoutError, RuntimeError)
-"""What a broken connection can raise; RuntimeError is aiormq's word for a closed channel."""
 
 Setup = Callable[[AbstractChannel], Awaitable[None]]
 """Declares what must exist before anything is consumed or published."""
@@ -64,7 +62,8 @@ class Delivery:
         tag = self._message.delivery_tag
         if over or tag is None:
             return
-        with suppress(*LOST):  # past the library's own, which waits for the socket at each
+        # Past the library's own, which waits for the socket at each.
+        with suppress(*LOST), uncancelled():
             await self._message.channel.basic_ack(tag, wait=False)
 
     async def reject(self, *, requeue: bool) -> None:
@@ -72,7 +71,7 @@ class Delivery:
         over, self._over = self._over, True
         if over:
             return
-        with suppress(*LOST):
+        with suppress(*LOST), uncancelled():
             await self._message.reject(requeue=requeue)
 
 
@@ -181,7 +180,7 @@ class Bus:
             raise BrokerAway(f"RabbitMQ at {self.options.place}: {self.reason}")
         try:
             async with asyncio.timeout(seconds) as limit, self._room:
-                with self._bounded(limit):
+                with self._bounded(limit), uncancelled():
                     await channel.basic_publish(
                         body, exchange=exchange, routing_key=routing_key, properties=properties,
                         mandatory=True, wait=False,
@@ -194,7 +193,7 @@ class Bus:
                 said = "went away before it confirmed a message"
             raise BrokerAway(f"RabbitMQ at {self.options.place} {said}") from error
         except (DeliveryError, *LOST) as error:
-            raise BrokerAway(f"RabbitMQ at {self.options.place}: {_words(error)}") from error
+            raise BrokerAway(f"RabbitMQ at {self.options.place}: {words(error)}") from error
 
     @contextmanager
     def _bounded(self, limit: asyncio.Timeout) -> Iterator[None]:
@@ -215,14 +214,15 @@ class Bus:
         """
         connection = await self._connection_now()
         try:
-            async with connection.channel() as channel:
-                found = await channel.declare_queue(queue, passive=True)
-                declared = found.declaration_result
-                return declared.message_count or 0, declared.consumer_count or 0
+            with uncancelled():
+                async with connection.channel() as channel:
+                    found = await channel.declare_queue(queue, passive=True)
+            declared = found.declaration_result
+            return declared.message_count or 0, declared.consumer_count or 0
         except aio_pika.exceptions.ChannelNotFoundEntity:
             return None
         except LOST as error:
-            raise BrokerAway(f"RabbitMQ at {self.options.place}: {_words(error)}") from error
+            raise BrokerAway(f"RabbitMQ at {self.options.place}: {words(error)}") from error
 
     async def again(self) -> None:
         """Connect anew and declare everything anew, as after a loss."""
@@ -246,10 +246,11 @@ class Bus:
         pause = _FIRST_PAUSE
         while not self._end.is_set():
             try:
-                await self._once(context)
+                with uncancelled():
+                    await self._once(context)
                 pause = _FIRST_PAUSE
             except (*LOST, ValueError) as error:  # a URL that the library does not take
-                self.reason = _words(error)
+                self.reason = words(error)
                 _log.warning("broker.away", broker=self.options.place, reason=self.reason)
             finally:
                 self._up.clear()
@@ -281,7 +282,7 @@ class Bus:
                 await self._drain(connection, consumers)
         finally:
             self._channel = self._connection = None
-            with suppress(*LOST):
+            with suppress(*LOST), uncancelled():
                 async with asyncio.timeout(5):
                     await connection.close()
 
@@ -347,17 +348,18 @@ class Bus:
         self, connection: AbstractConnection, consumers: list[Callable[[], Awaitable[Any]]]
     ) -> None:
         for cancel in consumers:
-            with suppress(*LOST):
+            with suppress(*LOST), uncancelled():
                 await cancel()
         if self._handlers:
             await asyncio.gather(*self._handlers, return_exceptions=True)
-        with suppress(*LOST):  # all acknowledgements have left when this has its answer
+        # All acknowledgements have left when this has its answer.
+        with suppress(*LOST), uncancelled():
             async with asyncio.timeout(_LAST_SECONDS), connection.channel():
                 pass
 
     def _note_loss(self, _sender: object, error: BaseException | None = None) -> None:
         if error is not None:
-            self.reason = _words(error)
+            self.reason = words(error)
         self._leave()
 
     def _note_cancel(self, _frame: object) -> None:
@@ -377,8 +379,3 @@ class Bus:
 async def _below(channel: AbstractChannel) -> aiormq.Channel:
     found = await channel.get_underlay_channel()
     return cast("aiormq.Channel", found)
-
-
-def _words(error: BaseException) -> str:
-    said = str(error).strip() or type(error).__name__
-    return said.splitlines()[0][:200]

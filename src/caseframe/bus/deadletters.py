@@ -23,10 +23,9 @@ from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
 
 from caseframe.bus import wire
-from caseframe.bus.amqp import LOST
+from caseframe.bus.lost import LOST, uncancelled, words
 from caseframe.bus.options import AmqpOptions
 from caseframe.domain.errors import BrokerAway, NotFound, Unroutable
-from caseframe.domain.text import one_line
 
 _log = structlog.get_logger(__name__)
 _CONNECT_SECONDS = 10.0
@@ -34,6 +33,9 @@ _MOST = 10_000
 _COUNT = "x-delivery-count"  # set by quorum queues only
 _MANY = 10  # half of what RabbitMQ 4 allows where nothing says otherwise
 _OF_THE_BROKER = ("x-death", "x-first-death", "x-last-death")
+
+Renew = Callable[[str, str], str]
+"""Gives, for a job and the token of its task, the token to send the task again with."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ class DeadLetters:
     Safe to use from many threads: one looks after the other.
     """
 
-    def __init__(self, options: AmqpOptions, queues: Iterable[str]) -> None:
+    def __init__(
+        self, options: AmqpOptions, queues: Iterable[str], renew: Renew = lambda _job, old: old
+    ) -> None:
         self._options = options
+        self._renew = renew
         self._queues = tuple(dict.fromkeys((*queues, wire.JOB_MANAGER)))
         self._lock = threading.Lock()
 
@@ -86,7 +91,8 @@ class DeadLetters:
     def replay(self, numbers: Sequence[str] | None, queue: str | None = None) -> int:
         """Send these (None: all) back to their queues; how many went.
 
-        Raises Unroutable where the queue is gone; what went before it went.
+        Raises Unroutable where the queue is gone, and what `renew` raises; what went before it
+        went.
         """
         return self._taken(numbers, queue, again=True)
 
@@ -124,10 +130,39 @@ class DeadLetters:
                 async for message in _messages(channel, name, _MOST):
                     if wanted(_letter(name, message).id):
                         if again:
-                            await _send_again(channel, name, message)
+                            await self._send_again(channel, name, message)
                         await message.ack()
                         count += 1
         return count
+
+    async def _send_again(
+        self, channel: AbstractChannel, name: str, message: AbstractIncomingMessage
+    ) -> None:
+        fresh = aio_pika.Message(
+            message.body,
+            headers=self._headers(name, message),
+            content_type="application/json",
+            correlation_id=message.correlation_id,
+            delivery_mode=2,
+        )
+        try:
+            await channel.default_exchange.publish(fresh, name, mandatory=True)
+        except PublishError as error:
+            said = f"there is no queue {name} any more; start one of its workers"
+            raise Unroutable(said) from error
+
+    def _headers(self, name: str, message: AbstractIncomingMessage) -> dict[str, Any]:
+        """Its own, less those of a dead letter; a task's token may be older than its life."""
+        headers: dict[str, Any] = {
+            key: value
+            for key, value in message.headers.items()
+            if key not in {wire.REASON, wire.ANSWERED} and not key.startswith(_OF_THE_BROKER)
+        }  # fmt: skip
+        job = _about(name, message.body)[0]
+        token = wire.token(headers)
+        if token and job is not None and name != wire.JOB_MANAGER:
+            headers |= wire.bearer(self._renew(job, token))
+        return headers
 
     @asynccontextmanager
     async def _channel(self) -> AsyncIterator[AbstractChannel]:
@@ -137,11 +172,11 @@ class DeadLetters:
                 ssl_context=self._options.context(),
                 timeout=_CONNECT_SECONDS,
             )
-            async with connection, connection.channel(on_return_raises=True) as channel:
-                yield channel
+            with uncancelled():
+                async with connection, connection.channel(on_return_raises=True) as channel:
+                    yield channel
         except LOST as error:
-            said = one_line(str(error)) or type(error).__name__
-            raise BrokerAway(f"RabbitMQ at {self._options.place}: {said}") from error
+            raise BrokerAway(f"RabbitMQ at {self._options.place}: {words(error)}") from error
 
 
 def _chooser(numbers: Sequence[str] | None) -> Callable[[str], bool]:
@@ -172,27 +207,6 @@ def _warn(name: str, messages: Sequence[AbstractIncomingMessage]) -> None:
     if max(counts, default=0) >= _MANY:
         advice = "the broker may drop them; see Dead letters in docs/deploy.md"
         _log.warning("dead_letters.counted", queue=name, looks=max(counts), advice=advice)
-
-
-async def _send_again(
-    channel: AbstractChannel, name: str, message: AbstractIncomingMessage
-) -> None:
-    headers: dict[str, Any] = {
-        key: value
-        for key, value in message.headers.items()
-        if key not in {wire.REASON, wire.ANSWERED} and not key.startswith(_OF_THE_BROKER)
-    }  # fmt: skip
-    fresh = aio_pika.Message(
-        message.body,
-        headers=headers,
-        content_type="application/json",
-        correlation_id=message.correlation_id,
-        delivery_mode=2,
-    )
-    try:
-        await channel.default_exchange.publish(fresh, name, mandatory=True)
-    except PublishError as error:
-        raise Unroutable(f"there is no queue {name} any more; start one of its workers") from error
 
 
 def _letter(name: str, message: AbstractIncomingMessage) -> DeadLetter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 from caseframe.domain.errors import BrokerAway
@@ -41,6 +41,8 @@ class LoopThread:
         except TimeoutError as error:
             future.cancel()
             raise BrokerAway("RabbitMQ did not answer in time") from error
+        except CancelledError as error:  # by the library at a loss, or by the end of the loop
+            raise BrokerAway("the connection to RabbitMQ ended meanwhile") from error
 
     def soon(self, function: Any, *arguments: Any) -> None:
         """Have a plain function called there."""

@@ -237,7 +237,12 @@ def _verdict(keys: Mapping[str, Any] | None) -> Verdict | None:
 
 def headers(token: str, correlation_id: str) -> dict[str, str]:
     """The headers of every message."""
-    return {"x-correlation-id": correlation_id, "authorization": f"Bearer {token}"}
+    return {"x-correlation-id": correlation_id, **bearer(token)}
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that bears a token."""
+    return {"authorization": f"Bearer {token}"}
 
 
 def correlation(found: Mapping[str, Any]) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from functools import cache
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from caseframe.bus.deadletters import DeadLetter, DeadLetters
+from caseframe.accounts.tokens import TokenMint, says_expired
+from caseframe.bus.deadletters import DeadLetter, DeadLetters, Renew
 from caseframe.cli.assemble import settings_for
 from caseframe.cli.captions import registry_for
-from caseframe.cli.service_common import amqp_options
-from caseframe.cli.stage_queues import queue_of
+from caseframe.cli.service_common import amqp_options, services_secret
+from caseframe.cli.stage_queues import TaskTokens, queue_of
 from caseframe.domain.errors import UsageError
 from caseframe.domain.evidence import path_text
 from caseframe.settings import Settings
@@ -44,9 +47,30 @@ def register(app: typer.Typer) -> None:
 def dead_letters(settings: Settings) -> DeadLetters:
     """Those of all stages that there are by the settings."""
     stages = registry_for(settings, announce=False).stages
-    return DeadLetters(
-        amqp_options(settings, "dead-letters"), [queue_of(found.stage) for found in stages]
-    )
+    queues = [queue_of(found.stage) for found in stages]
+    return DeadLetters(amqp_options(settings, "dead-letters"), queues, _renewing(settings))
+
+
+def _renewing(settings: Settings) -> Renew:
+    if settings.token_secret is None and settings.token_secret_file is None:
+        return _unexpired
+
+    @cache
+    def tokens() -> TaskTokens:  # when they are needed: to look, nobody needs the secret
+        life = timedelta(hours=settings.task_token_hours)
+        return TaskTokens(TokenMint(services_secret(settings)), life)
+
+    return lambda job, _old: tokens()(job)
+
+
+def _unexpired(_job: str, token: str) -> str:
+    """The token itself; whoever has no secret can make no other."""
+    if says_expired(token):
+        raise UsageError(
+            "a dead letter is older than its token, so no worker can fetch its picture: set "
+            "CASEFRAME_TOKEN_SECRET_FILE as for the services, or drop it, and scan again"
+        )
+    return token
 
 
 def list_letters(
@@ -80,7 +104,11 @@ def show(number: Annotated[str, typer.Argument(help="Id, or its beginning.")]) -
 def replay(
     numbers: NumbersArgument = None, queue: QueueOption = None, everything: AllOption = False
 ) -> None:
-    """Send dead letters back to the queues that they were meant for."""
+    """Send dead letters back to the queues that they were meant for.
+
+    With the services' secret (token_secret_file) each gets a fresh token; without it, one whose
+    token has expired is refused.
+    """
     _count("sent again", dead_letters(settings_for()).replay(_chosen(numbers, everything), queue))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import typer
@@ -13,6 +14,7 @@ from caseframe.accounts.counting import storage_uri
 from caseframe.accounts.remote import remote_accounts
 from caseframe.accounts.tokens import TokenMint
 from caseframe.bus.deadletters import DeadLetters
+from caseframe.bus.options import AmqpOptions
 from caseframe.cli.assemble import settings_for
 from caseframe.cli.options import DEFAULT_CASE, CaseOption
 from caseframe.cli.serve import (
@@ -32,11 +34,12 @@ from caseframe.cli.service_common import (
     services_catalog,
     services_secret,
 )
-from caseframe.cli.stage_queues import queue_of, services_registry
+from caseframe.cli.stage_queues import TaskTokens, queue_of, services_registry
 from caseframe.cli.web import Behind, plugged, vision_at, web_options
 from caseframe.domain.errors import UsageError
 from caseframe.jobmanager.remote import RemoteJobs
 from caseframe.settings import Settings
+from caseframe.stages.registry import Registry
 from caseframe.web.services import Services
 
 
@@ -88,10 +91,19 @@ def gateway_services(
         jobs = stack.enter_context(closing(RemoteJobs(jobs_at, mint, tls=jobs_tls(settings))))
         behind = Behind(
             catalog, accounts, mint, jobs, vision, lambda: _check(accounts, jobs),
-            DeadLetters(broker, [queue_of(found.stage) for found in registry.stages]),
+            _letters(settings, broker, mint, registry),
         )  # fmt: skip
         options = web_options(settings, case, sources, public, registry, counts)
         yield stack.enter_context(plugged(behind, settings, options, registry))
+
+
+def _letters(
+    settings: Settings, broker: AmqpOptions, mint: TokenMint, registry: Registry
+) -> DeadLetters:
+    """The dead letters of all stages; those that are sent again get fresh tokens."""
+    tokens = TaskTokens(mint, timedelta(hours=settings.task_token_hours))
+    queues = [queue_of(found.stage) for found in registry.stages]
+    return DeadLetters(broker, queues, lambda job, _old: tokens(job))
 
 
 def _check(accounts: Accounts, jobs: RemoteJobs) -> None:

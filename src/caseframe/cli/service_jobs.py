@@ -88,7 +88,11 @@ def _serving(
         manager.start()
         stack.callback(manager.close)
         registry.register(_Counts(catalog, queues))
-        ready.checks = (partial(catalog_trouble, catalog), lambda: queues.exchange.trouble)
+        ready.checks = (
+            partial(catalog_trouble, catalog),
+            lambda: queues.exchange.trouble,
+            lambda: manager.trouble,
+        )
         yield where, wait
 
 

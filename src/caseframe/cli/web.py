@@ -19,7 +19,7 @@ from caseframe.cli.accounts import local_accounts
 from caseframe.cli.assemble import Case, scanner_limits
 from caseframe.cli.captions import registry_for, stage_runner
 from caseframe.cli.vision import fetch_missing, tls_files
-from caseframe.domain.errors import UsageError
+from caseframe.domain.errors import JobsAway, UsageError
 from caseframe.pipeline.control import Jobs
 from caseframe.pipeline.manager import JobManager
 from caseframe.pipeline.render import LocalRenderer, RenderOptions
@@ -70,12 +70,19 @@ def web_services(case: Case, sources: Path, public_url: str) -> Iterator[Service
         # Jobs share the vision process with visitors: one model in memory is enough.
         shared = settings.model_copy(update={"vision_address": address})
         manager = JobManager(catalog, registry, partial(stage_runner, shared), at_work=case.catalog)
-        behind = Behind(catalog, accounts, accounts.mint, manager, client, lambda: None)
+        check = partial(_check, manager)
+        behind = Behind(catalog, accounts, accounts.mint, manager, client, check)
         options = web_options(settings, case.folder, sources, public_url, registry)
         services = stack.enter_context(plugged(behind, settings, options, registry))
         manager.start()
         stack.callback(manager.close)
         yield services
+
+
+def _check(manager: JobManager) -> None:
+    """Raise JobsAway when no job can be done any more."""
+    if (trouble := manager.trouble) is not None:
+        raise JobsAway(trouble)
 
 
 def _web_seconds(case: Case) -> float:

@@ -22,11 +22,21 @@ EXPIRED = "expired"
 _ENDED = {TaskState.DONE, TaskState.FAILED, TaskState.UNAVAILABLE}
 
 
-def outcome_of(stage: Stage, result: Result, sha256: str, md5: str) -> StageOutcome:
-    """What became of the task of a picture with these digests; never raises."""
+def is_of(stage: Stage, result: Result, sha256: str) -> bool:
+    """Whether it may answer the task of that content for the stage as it is now.
+
+    Tasks that lay in a queue while the stage or the picture changed are answered too. Who names
+    neither, as workers of the original image scanner, is taken at his word.
+    """
+    version = result.version is None or result.version == stage.version
+    return version and (result.sha256 or sha256) == sha256
+
+
+def outcome_of(stage: Stage, result: Result, md5: str) -> StageOutcome:
+    """What became of the task of a picture with that digest; never raises."""
     verdict = result.verdict or Verdict(TaskState.FAILED if result.errors else TaskState.DONE)
-    reason = _refusal(stage, result, sha256, md5)
-    if reason is not None:
+    if (result.md5 or md5) != md5:
+        reason = "its worker looked at other content than the scan did; scan the folder again"
         return _failed(stage, verdict, reason)
     if verdict.state not in _ENDED:
         return _failed(stage, verdict, f"its worker answered with the state {verdict.state}")
@@ -46,18 +56,6 @@ def outcome_of(stage: Stage, result: Result, sha256: str, md5: str) -> StageOutc
         return _failed(stage, verdict, f"the answer cannot be kept: {error}")
     except StageError as error:
         return _failed(stage, verdict, str(error))
-
-
-def _refusal(stage: Stage, result: Result, sha256: str, md5: str) -> str | None:
-    """Why this answer cannot be taken for the one that was asked for."""
-    if result.version is not None and result.version != stage.version:
-        return (
-            f"its worker has version {result.version}, and version {stage.version} was asked for; "
-            "run the same release everywhere"
-        )
-    if (result.sha256 or sha256) != sha256 or (result.md5 or md5) != md5:
-        return "its worker looked at other content than the scan did; scan the folder again"
-    return None
 
 
 def _parsed(stage: Stage, result: Result) -> StageResult | None:

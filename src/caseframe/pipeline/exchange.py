@@ -164,8 +164,9 @@ class StageExchange:
         )  # fmt: skip
 
         def told(ended: asyncio.Task[None]) -> None:
-            if not ended.cancelled():
-                done(index, ended.exception())
+            # One that was cancelled is not confirmed either: whoever sent it must hear of it.
+            cut = BrokerAway("RabbitMQ did not confirm a message") if ended.cancelled() else None
+            done(index, cut or ended.exception())
 
         work.add_done_callback(told)
 

@@ -19,7 +19,7 @@ from caseframe.catalog.jobs import get_job
 from caseframe.domain.errors import NotFound
 from caseframe.domain.text import one_line
 from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
-from caseframe.pipeline.answers import EXPIRED, outcome_of
+from caseframe.pipeline.answers import EXPIRED, is_of, outcome_of
 from caseframe.pipeline.exchange import Arrival
 from caseframe.stages.stage import Stage
 
@@ -90,6 +90,8 @@ class LateAnswers:
 
 def _outcome(stage: Stage, arrival: Arrival, at: evidence.OpenTasks) -> StageOutcome | None:
     """What the answer says of the picture; None when it says nothing that lasts."""
+    if not is_of(stage, arrival.result, at.sha256):
+        return None
     if arrival.refused is not None:
         return StageOutcome(
             stage.name, stage.version, TaskState.FAILED, reason=arrival.refused,
@@ -98,4 +100,4 @@ def _outcome(stage: Stage, arrival: Arrival, at: evidence.OpenTasks) -> StageOut
     verdict = arrival.result.verdict
     if verdict is not None and verdict.state == EXPIRED:
         return None
-    return outcome_of(stage, arrival.result, at.sha256, at.md5)
+    return outcome_of(stage, arrival.result, at.md5)

@@ -21,7 +21,7 @@ import structlog
 from caseframe.bus import wire
 from caseframe.domain.errors import BrokerAway, CaseframeError, Stopped, Unroutable
 from caseframe.domain.work import Order, Outcome, StageOutcome, TaskState
-from caseframe.pipeline.answers import EXPIRED, outcome_of
+from caseframe.pipeline.answers import EXPIRED, is_of, outcome_of
 from caseframe.pipeline.exchange import Arrival, Key, StageExchange
 from caseframe.pipeline.original import record_keys
 from caseframe.stages.stage import Stage
@@ -233,7 +233,7 @@ class RabbitRunner:
             record=keys,
             stage=name,
             version=sent.stage.version,
-            sha256=order.sha256.hex() if order.sha256 else None,
+            sha256=_sha256(order),
             given={base: flight.given[base] for base in sent.stage.after if base in flight.given},
         )
 
@@ -272,6 +272,10 @@ class RabbitRunner:
             self._exchange.settle([arrival])
             return
         self._answered[arrival.key[1]] = time.monotonic()
+        if not is_of(self._stages[name], arrival.result, _sha256(flight.order) or ""):
+            _log.info("answer.of_another_task", stage=name, version=arrival.result.version)
+            self._exchange.settle([arrival])
+            return
         verdict = arrival.result.verdict
         if verdict is not None and verdict.state == EXPIRED:
             self._exchange.settle([arrival])
@@ -284,9 +288,8 @@ class RabbitRunner:
         stage, order = self._stages[name], flight.order
         if arrival.refused is not None:
             return _failed(stage, arrival.refused, arrival.result.attempt)
-        sha256 = order.sha256.hex() if order.sha256 else ""
         md5 = order.record.md5 if order.record else ""
-        return outcome_of(stage, arrival.result, sha256, md5)
+        return outcome_of(stage, arrival.result, md5)
 
     def _take_outcome(self, flight: _Flight, name: str, outcome: StageOutcome) -> Iterator[Outcome]:
         """Note what became of one stage; send the ones that waited for it, or end the order."""
@@ -364,6 +367,10 @@ class RabbitRunner:
         _log.warning("task.given_up", stage=name, reason=reason)
         for outcome in self._take_outcome(flight, name, _failed(sent.stage, reason, sent.tries)):
             self._given_up.append(outcome)
+
+
+def _sha256(order: Order) -> str | None:
+    return order.sha256.hex() if order.sha256 else None
 
 
 def _failed(stage: Stage, reason: str, attempts: int) -> StageOutcome:

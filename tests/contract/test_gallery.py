@@ -201,9 +201,10 @@ def test_a_cursor_of_another_job_is_refused(catalog: Catalog, job: str, sort: st
                 made_up = [cursor(order, replace(place_of(order, theirs), id=number))
                            for number in (0, -1, 2**62, -(2**62))]  # fmt: skip
                 for one in (theirs, *made_up):
-                    for side in ("after", "before"):
-                        with pytest.raises(UsageError, match="begin again"):
-                            gallery.page(connection, others[0], query, order, **{side: one})
+                    with pytest.raises(UsageError, match="begin again"):
+                        gallery.page(connection, others[0], query, order, after=one)
+                    with pytest.raises(UsageError, match="begin again"):
+                        gallery.page(connection, others[0], query, order, before=one)
             own = gallery.cursor_of(connection, others[0], min(shown), order) if shown else None
             assert set(_ids(gallery.page(connection, others[0], query, order, after=own))) <= shown
 

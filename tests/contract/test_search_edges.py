@@ -1,15 +1,15 @@
-"""Ranges that lie outside what there can be, the same in SQLite and in PostgreSQL."""
+"""Searching at the edges of what there can be, the same in SQLite and in PostgreSQL."""
 
 from __future__ import annotations
 
 import pytest
 from tests.support.outcomes import done, outcome
 
-from caseframe.catalog import gallery, jobs
+from caseframe.catalog import facets, gallery, jobs
 from caseframe.catalog.database import Catalog
 from caseframe.catalog.recording import record
 from caseframe.catalog.search.choices import GalleryQuery
-from caseframe.domain.facts import Capture, Face, Facts
+from caseframe.domain.facts import Camera, Capture, Face, Facts, Place
 
 
 @pytest.fixture
@@ -52,3 +52,36 @@ def test_what_a_range_finds_and_how_many(
         count = gallery.count(connection, job, GalleryQuery(query))
     assert {tile.path for tile in page.tiles} == expected
     assert count.number == len(expected)
+
+
+TOWNS = ["Walla Walla", "Llanfair" + " pwll" * 40, "甲乙丙丁戊己庚辛壬癸" * 20]
+
+
+@pytest.mark.parametrize("town", TOWNS)
+def test_what_can_be_chosen_is_found_however_many_words_the_paths_have(
+    catalog: Catalog, town: str
+) -> None:
+    facts = Facts(
+        camera=Camera("NIKON", "D750"), place=Place(1, 2, town=town, country="Ruritania" * 20)
+    )
+    copies = [
+        outcome(
+            b"backup %d/photos of summer holiday/italy trip/IMG_0001.jpg" % n, b"a",
+            done("exif", facts=facts),
+        )
+        for n in range(70)
+    ]  # fmt: skip
+    with catalog.begin() as connection:
+        made = jobs.create_job(connection, "a job", b"/source", ("exif",)).id
+        record(connection, made, copies)
+    with catalog.read() as connection:
+        there = facets.facets(connection, made)
+        ((country, named),) = [(place.country, place.town) for place in there.towns]
+        for chosen in (
+            GalleryQuery(camera=there.cameras[0].value),
+            GalleryQuery(country=country),
+            GalleryQuery(country=country, town=named),
+            GalleryQuery("camera:nikon holiday"),
+        ):
+            assert len(gallery.page(connection, made, chosen).tiles) == 1
+            assert gallery.count(connection, made, chosen).number == 1

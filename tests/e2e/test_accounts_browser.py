@@ -235,6 +235,22 @@ def test_the_forms_work_without_scripts(web: WebServer, browser: Browser) -> Non
         expect(page.get_by_text("You are signed out.")).to_be_visible()
 
 
+def test_after_signing_out_no_picture_can_be_looked_at(
+    web: WebServer, scanned: str, page: Page
+) -> None:
+    person = web.sign_in(web.administrator)
+    pictures = web.client(person).get(f"/api/v1/jobs/{scanned}/pictures").json()["pictures"]
+    picture = next(one["id"] for one in pictures if one["thumbnail"])
+    address = f"/api/v1/jobs/{scanned}/pictures/{picture}/thumbnail"
+    look = "address => fetch(address).then(answer => answer.status)"
+    web.let_in(page.context, person)
+    page.goto(f"{web.url}/jobs")
+    assert page.evaluate(look, address) == 200
+    _menu(page, "Ada Root", "Sign out")
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    assert page.evaluate(look, address) == 401
+
+
 def test_deleting_somebody_asks_what_becomes_of_the_jobs(web: WebServer, page: Page) -> None:
     person, heir = web.account("examiner", "Béla", "Kovács"), web.account("examiner", "Eva", "Heir")
     job = web.job(person, "Office", name="<b>Papers</b>")

@@ -8,7 +8,7 @@ from html import escape, unescape
 
 import pytest
 from playwright.sync_api import Dialog, Page, Route, expect
-from tests.support.web import WebServer, axe_findings
+from tests.support.web import Person, WebServer, axe_findings
 
 
 def test_a_job_is_made_by_browsing_and_watched_to_its_end(web: WebServer, page: Page) -> None:
@@ -161,3 +161,105 @@ def test_the_counts_of_a_job(web: WebServer, page: Page) -> None:
     expect(captions).to_be_disabled()
     expect(page.locator("#edit")).to_contain_text("Not available here")
     assert axe_findings(page) == []
+
+
+def test_progress_is_asked_for_again_after_an_answer_that_ends_it(
+    web: WebServer, page: Page
+) -> None:
+    owner = web.account("examiner")
+    job = web.job(owner, "Office", stages=["similar"], run=True)
+    web.let_in(page.context, owner)
+    asked = 0
+
+    def answer(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            route.fulfill(status=502, body="<h1>Bad gateway</h1>")
+        elif asked == 2:
+            now = json.loads(page.locator("#job").get_attribute("data-progress") or "")
+            data = json.dumps(now | {"words": "news has come"})
+            headers = {"content-type": "text/event-stream"}
+            route.fulfill(headers=headers, body=f"event: progress\ndata: {data}\n\n")
+
+    page.route("**/events", answer)
+    page.goto(f"{web.url}/jobs/{job}")
+    expect(page.locator("#status")).to_have_text("news has come")
+
+
+def test_a_page_that_comes_back_asks_for_progress_and_one_that_is_left_does_not(
+    web: WebServer, page: Page
+) -> None:
+    owner = web.account("examiner")
+    job = web.job(owner, "Office", stages=["similar"], run=True)
+    web.let_in(page.context, owner)
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if one.url.endswith("/events") else None)
+    page.route("**/events", lambda route: route.fulfill(status=502))
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    with page.expect_response("**/events"):
+        page.goto(f"{web.url}/jobs/{job}")
+    page.evaluate("() => dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    page.clock.run_for(60_000)
+    assert len(asked) == 1
+    with page.expect_request("**/events"):
+        page.evaluate("() => dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+
+
+def _new_job(web: WebServer, page: Page) -> Person:
+    owner = web.account("examiner")
+    web.let_in(page.context, owner)
+    page.goto(f"{web.url}/jobs/new")
+    page.get_by_role("button", name="Office").click()
+    expect(page.get_by_role("textbox", name="Name")).to_have_value("Office")
+    return owner
+
+
+def _jobs_of(web: WebServer, owner: Person) -> int:
+    return len(web.client(owner).get("/api/v1/jobs").json())
+
+
+def test_a_double_click_makes_one_job(web: WebServer, page: Page) -> None:
+    owner = _new_job(web, page)
+    posted: list[Route] = []
+
+    def hold(route: Route) -> None:
+        posted.append(route)
+
+    page.route("**/api/v1/jobs", hold)
+    make = page.get_by_role("button", name="Make", exact=True)
+    with page.expect_request("**/api/v1/jobs"):
+        make.dblclick()
+    expect(make).to_be_disabled()
+    for route in posted:
+        route.continue_()
+    page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
+    assert (len(posted), _jobs_of(web, owner)) == (1, 1)
+
+
+def test_a_job_that_was_not_started_is_made_once(web: WebServer, page: Page) -> None:
+    owner = _new_job(web, page)
+    refused = {"error": {"code": "busy", "message": "the queue is away"}}
+    page.route("**/start", lambda route: route.fulfill(status=503, json=refused))
+    page.get_by_role("button", name="Make and start").click()
+    page.wait_for_url(re.compile(r"/jobs/[0-9a-f-]{36}$"))
+    said = "The job is made, but not started. the queue is away"
+    expect(page.locator("#notices")).to_have_text(said)
+    page.unroute("**/start")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#status")).to_have_text(re.compile("complete"), timeout=60_000)
+    expect(page.locator("#notices")).to_be_empty()
+    assert _jobs_of(web, owner) == 1
+
+
+def test_a_page_of_a_proxy_is_told_by_its_status(web: WebServer, page: Page) -> None:
+    owner = _new_job(web, page)
+    html = "<!doctype html><h1>Gateway timeout</h1>"
+    page.route("**/api/v1/jobs", lambda route: route.fulfill(status=504, body=html))
+    make = page.get_by_role("button", name="Make", exact=True)
+    make.click()
+    expect(page.locator("#notices")).to_have_text("The server answered 504.")
+    expect(make).to_be_enabled()
+    expect(make).to_be_focused()
+    assert _jobs_of(web, owner) == 0

@@ -238,6 +238,22 @@ def test_sessions_are_ended_by_their_buttons(web: WebServer) -> None:
     assert asks.get("/account").status_code == 401
 
 
+def test_only_who_signs_out_here_loses_the_cached_pictures(web: WebServer) -> None:
+    person = web.account("viewer")
+    other = web.client(web.sign_in(person)).get("/api/v1/me/sessions").json()
+    theirs = next(one["id"] for one in other if one["current"])
+    own = next(one["id"] for one in other if not one["current"])
+    asks = web.browser_like(person)
+    for path in (f"{theirs}/end", "end-others"):
+        assert "clear-site-data" not in asks.post(f"/account/sessions/{path}").headers
+    for out in (
+        asks.post(f"/account/sessions/{own}/end"),
+        asks.post("/sign-out"),
+        web.client(web.sign_in(person)).post("/auth/signout"),
+    ):
+        assert out.headers["clear-site-data"] == '"cache"'
+
+
 def test_signing_out_takes_the_cookies_and_the_session(web: WebServer) -> None:
     person = web.account("viewer")
     asks = web.browser_like(person)

@@ -14,13 +14,17 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import and_, select, update
 from tests.support.outcomes import outcome
+from tests.support.waiting import eventually
 from tests.support.web import WebServer, web_server
 
 from caseframe.catalog import jobs, problem_list
 from caseframe.catalog.recording import record
+from caseframe.catalog.tables import files, tasks
+from caseframe.domain.errors import JobsAway
 from caseframe.domain.evidence import FileState
-from caseframe.domain.work import JobState
+from caseframe.domain.work import JobState, TaskState
 from caseframe.web.pages import jobs as job_pages
 from caseframe.web.pages import problems as pages
 
@@ -191,6 +195,33 @@ def test_numbers_that_are_no_pictures_are_refused(web: WebServer, images: list[i
     assert web.client(owner).post(path, json={"images": images}).status_code == 400
     answer = web.client(owner).post(path, json={"images": [2**40 - 1]})
     assert (answer.status_code, answer.json()) == (202, {"tasks": 0})
+
+
+def test_a_retry_that_could_not_be_queued_is_done_when_it_is_asked_again(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R10: nobody may hear of nothing to do while tasks wait and the job does not."""
+    owner = web.account("examiner")
+    job = web.job(owner, "Office", run=True)
+    images = select(files.c.image_id).where(files.c.job_id == job)
+    mine = and_(tasks.c.stage == "similar", tasks.c.image_id.in_(images))
+    with web.services.catalog.begin() as connection:
+        connection.execute(update(tasks).where(mine).values(state=TaskState.FAILED, reason="x"))
+    client, path = web.client(owner), f"/api/v1/jobs/{job}/problems/retry"
+
+    def away(_job: str, **_how: bool) -> None:
+        raise JobsAway("the job manager does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(web.services.manager, "submit", away)
+        assert client.post(path, json={}).status_code == 503
+    assert client.post(path, json={}).json() == {"tasks": 0}
+
+    def done() -> bool:
+        with web.services.catalog.read() as connection:
+            return set(connection.scalars(select(tasks.c.state).where(mine))) == {TaskState.DONE}
+
+    eventually(done)
 
 
 def test_a_search_among_many_problems_offers_to_look_on(

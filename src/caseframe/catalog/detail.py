@@ -231,8 +231,9 @@ def near_twins(
             block = []
     found += _near(block, bytes(bits), distance)
     nearest = sorted(pair for pair in found if pair[1] != image_id)[:most]
-    shown = tiles_of(connection, [tile_id(gallery, number) for _, number in nearest])
-    return [(away, tile) for (away, _), tile in zip(nearest, shown, strict=True)]
+    ids = [tile_id(gallery, number) for _, number in nearest]
+    shown = {tile.image_id: tile for tile in tiles_of(connection, ids)}
+    return [(away, shown[number]) for away, number in nearest if number in shown]
 
 
 def _near(block: list[tuple[int, bytes]], bits: bytes, distance: int) -> list[tuple[int, int]]:

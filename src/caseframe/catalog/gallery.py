@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, Select, exists, func, select
 
 from caseframe.catalog.gallery_tables import IMAGE_BITS, galleries, tallies, tiles
 from caseframe.catalog.matching import ids_of
@@ -76,6 +77,7 @@ class Neighbours:
 
 _ALL = GalleryQuery()
 _BY_PATH = Sort()
+_PATH = 2  # where a tile's path stands among its values
 
 
 def gallery_of(connection: Connection, job_id: str) -> int:
@@ -140,7 +142,11 @@ def _check_limit(limit: int) -> None:
 
 
 def tiles_of(connection: Connection, ids: Sequence[int]) -> list[Tile]:
-    """The tiles of these ids, in this order."""
+    """The tiles of these ids, in this order.
+
+    While a job is deleted in steps, a tile's own file may be gone before its copies: then it has
+    the path of one of those.
+    """
     t, i = tiles.c, images.c
     small = exists().where(thumbnails.c.image_id == t.image_id)
     query = (
@@ -150,20 +156,33 @@ def tiles_of(connection: Connection, ids: Sequence[int]) -> list[Tile]:
             t.latitude, t.longitude,
         )
         .join(images, i.id == t.image_id)
-        .join(files, files.c.id == t.file_id)
+        .outerjoin(files, files.c.id == t.file_id)
         .where(t.id.in_(ids))
     )  # fmt: skip
-    found = {row[0]: _tile(row[1:]) for row in connection.execute(query)}
-    return [found[number] for number in ids if number in found]
+    rows = {row[0]: list(row[1:]) for row in connection.execute(query)}
+    lost = [number for number, row in rows.items() if row[_PATH] is None]
+    for number, *path in connection.execute(_copies(lost)) if lost else ():
+        rows[number][_PATH : _PATH + 2] = path
+    shown = (rows[number] for number in ids if number in rows)
+    return [_tile(row) for row in shown if row[_PATH] is not None]
 
 
-def _tile(row: Sequence[object]) -> Tile:
-    values = list(row)
+def _copies(ids: Sequence[int]) -> Select[Any]:
+    """Of each of these tiles its id, and path and text of a file that its job has still."""
+    other = files.alias()
+    mine = (other.c.image_id == tiles.c.image_id, other.c.job_id == galleries.c.job_id)
+    first = select(func.min(other.c.id)).where(*mine).correlate(tiles, galleries)
+    query = select(tiles.c.id, files.c.path, files.c.path_text)
+    query = query.join(galleries, galleries.c.number == tiles.c.gallery)
+    return query.join(files, files.c.id == first.scalar_subquery()).where(tiles.c.id.in_(ids))
+
+
+def _tile(values: list[Any]) -> Tile:
     for at in (1, 2):
-        values[at] = bytes(values[at])  # type: ignore[call-overload]
+        values[at] = bytes(values[at])
     for at in (13, 14):
         values[at] = bool(values[at])
-    return Tile(*values)  # type: ignore[arg-type]
+    return Tile(*values)
 
 
 def count(

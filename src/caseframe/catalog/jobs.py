@@ -215,7 +215,7 @@ def forget_unshown(connection: Connection, after: int = 0, limit: int = 10_000) 
     """
     triggers.lock(connection)
     some = select(images.c.id).where(images.c.id > after).order_by(images.c.id).limit(limit)
-    last = connection.scalar(select(func.max(some.subquery().c.id)))
+    last: int | None = connection.scalar(select(func.max(some.subquery().c.id)))
     if last is None:
         return None
     unshown = ~select(files.c.id).where(files.c.image_id == images.c.id).exists()

@@ -11,10 +11,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from operator import gt, le
+from itertools import groupby
+from operator import gt, itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -22,10 +24,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Table,
     and_,
     literal,
-    or_,
     select,
     text,
     tuple_,
@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from caseframe.catalog import triggers
+from caseframe.catalog.database import Catalog
 from caseframe.catalog.gallery import gallery_of
 from caseframe.catalog.gallery_tables import IMAGE_BITS, tiles
 from caseframe.catalog.tables import files, problems, tasks
@@ -99,7 +100,13 @@ _UNFINISHED = text("tasks.state <> 'done'")
 MOST = 500
 MOST_LOOKED_AT = 2000
 """Problems of one kind that a page of a search for a text looks at."""
+STEP = 1000
+"""Images whose tasks are made pending at a time."""
+_AGAIN = (TaskState.FAILED, TaskState.UNAVAILABLE)
 _Found = tuple[ListedProblem, list[Any]]
+_Keys = list[ColumnElement[Any]]
+_Key = Sequence[Any]
+_Row = Sequence[Any]
 
 
 def problem_list(
@@ -146,14 +153,17 @@ def _read_cursor(cursor: str) -> tuple[ProblemKind, list[Any]]:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         name, *key = json.loads(base64.b64decode(padded, b"-_", validate=True))
         kind = ProblemKind(name)
-        shape = [str, int] if kind in _OF_TASKS else [int]
-        if [type(part) for part in key] != shape or abs(key[-1]) >= 2**63:
-            raise ValueError
-        if "\\0" in str(key[0]) or storable(str(key[0])) != str(key[0]):
+        # Cursors of earlier versions of the program name no version of the stage.
+        shapes = ([str, int], [str, int, str]) if kind in _OF_TASKS else ([int],)
+        if [type(part) for part in key] not in shapes or not all(map(_fits, key)):
             raise ValueError
         return kind, key
     except (ValueError, TypeError, binascii.Error, RecursionError):
         raise UsageError("this is no place in the list of problems; begin at its start") from None
+
+
+def _fits(part: str | int) -> bool:
+    return storable(part) == part if isinstance(part, str) else abs(part) < 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,33 +176,60 @@ class _Asked:
     query: ProblemQuery
 
     def next(
-        self, connection: Connection, key: Sequence[Any] | None, limit: int
+        self, connection: Connection, key: _Key | None, limit: int
     ) -> tuple[list[_Found], list[Any] | None]:
         """Problems behind a key; and the key up to which all were looked at, None for the end."""
         wanted, keys = _SELECTS[self.kind](self.job, self.gallery)
         if self.query.stage is not None:
             wanted = wanted.where(_stage(self.kind) == storable(self.query.stage))
-        if key is not None:
-            wanted = wanted.where(_compared(keys, gt, key))
-        wanted = wanted.order_by(*keys)
-        end = None
-        if self.query.text:
-            last = wanted.with_only_columns(*keys).offset(MOST_LOOKED_AT - 1).limit(1)
-            if (row := connection.execute(last).first()) is not None:
-                end = list(row)
-                wanted = wanted.where(_compared(keys, le, end))
-            wanted = wanted.where(_says(self.kind, self.query.text))
-        rows = connection.execute(wanted.limit(limit)).all()
-        return [(_problem(self.kind, row), list(row[: len(keys)])) for row in rows], end
+        most = MOST_LOOKED_AT if self.query.text else limit
+        read = _tasks_behind if self.kind in _OF_TASKS else _rows_behind
+        rows = read(connection, wanted, keys, key, most)
+        parts = 3 if self.kind in _OF_TASKS else 1
+        found = [(_problem(self.kind, row), list(row[:parts])) for row in rows]
+        if not self.query.text:
+            return found[:limit], None
+        end = found[-1][1] if len(found) >= most else None
+        # Told here, because SQLite knows no capital letters beyond A to Z.
+        said = storable(self.query.text).casefold()
+        return [one for one in found if _says(one[0], said)][:limit], end
 
 
-def _compared(
-    keys: Sequence[ColumnElement[Any]], compare: Callable[[Any, Any], Any], key: Sequence[Any]
-) -> ColumnElement[bool]:
-    # Rows of one part are compared by the part, because SQLite takes no index for such rows.
-    sides = (tuple_(*keys), tuple_(*key)) if len(keys) > 1 else (keys[0], key[0])
-    condition: ColumnElement[bool] = compare(*sides)
-    return condition
+def _rows_behind(
+    connection: Connection, wanted: Select[Any], keys: _Keys, key: _Key | None, most: int
+) -> list[_Row]:
+    if key is not None:
+        # Rows of one part are compared by the part, because SQLite takes no index for such rows.
+        sides = (tuple_(*keys), tuple_(*key)) if len(keys) > 1 else (keys[0], key[0])
+        wanted = wanted.where(gt(*sides))
+    return list(connection.execute(wanted.order_by(*keys).limit(most)))
+
+
+def _tasks_behind(
+    connection: Connection, wanted: Select[Any], keys: _Keys, key: _Key | None, most: int
+) -> list[_Row]:
+    """Tasks behind a key: `most` or a few more, or all that are left.
+
+    The index of open tasks knows no versions, and PostgreSQL would sort all that are left by them;
+    so those of one image stay together, and are put in order here.
+    """
+
+    def of(place: _Key) -> list[_Row]:
+        alike = (column == part for column, part in zip(keys, place, strict=True))
+        return sorted(connection.execute(wanted.where(*alike)), key=itemgetter(2))
+
+    found: list[_Row] = []
+    if key is not None and len(key) > 2:
+        found += [row for row in of(key[:2]) if row[2] > key[2]]
+    rows = _rows_behind(connection, wanted, keys, key and key[:2], most)
+    last = rows[-1][:2] if len(rows) == most else None
+    for place, some in groupby(rows, itemgetter(slice(2))):
+        found += of(place) if place == last else sorted(some, key=itemgetter(2))
+    return found
+
+
+def _says(problem: ListedProblem, words: str) -> bool:
+    return words in problem.path_text.casefold() or words in problem.reason.casefold()
 
 
 def _problem(kind: ProblemKind, row: Sequence[Any]) -> ListedProblem:
@@ -203,26 +240,13 @@ def _problem(kind: ProblemKind, row: Sequence[Any]) -> ListedProblem:
     )  # fmt: skip
 
 
-def _told_in(kind: ProblemKind) -> Table:
-    """The table that has the reason."""
-    if kind is ProblemKind.FILE:
-        return files
-    return tasks if kind in _OF_TASKS else problems
-
-
 def _stage(kind: ProblemKind) -> ColumnElement[Any]:
-    return literal(SCAN) if kind is ProblemKind.FILE else _told_in(kind).c.stage
+    if kind is ProblemKind.FILE:
+        return literal(SCAN)
+    return tasks.c.stage if kind in _OF_TASKS else problems.c.stage
 
 
-def _says(kind: ProblemKind, words: str) -> ColumnElement[bool]:
-    wanted = storable(words)
-    return or_(
-        files.c.path_text.icontains(wanted, autoescape=True),
-        _told_in(kind).c.reason.icontains(wanted, autoescape=True),
-    )
-
-
-_Select = tuple[Select[Any], list[ColumnElement[Any]]]
+_Select = tuple[Select[Any], _Keys]
 _NULL: Any = literal(None)
 
 
@@ -264,8 +288,8 @@ def _tile(gallery: int, image: ColumnElement[int]) -> ColumnElement[int]:
 def _tasks(state: TaskState, gallery: int) -> _Select:
     c = tasks.c
     query = (
-        select(c.stage, c.image_id, c.image_id.label("image"), c.version, c.attempts, files.c.path,
-               files.c.path_text, c.stage.label("said_by"), c.reason)
+        select(c.stage, c.image_id, c.version, c.image_id.label("image"), c.version.label("said"),
+               c.attempts, files.c.path, files.c.path_text, c.stage.label("said_by"), c.reason)
         .join(tiles, tiles.c.id == _tile(gallery, c.image_id))
         .join(files, files.c.id == tiles.c.file_id)
         .where(_UNFINISHED, c.state == state)
@@ -293,30 +317,75 @@ def retry(
     stage: str | None = None,
     image_ids: Sequence[int] | None = None,
 ) -> int:
-    """Make failed and unavailable tasks of a job pending again; how many.
+    """Make failed and unavailable tasks of a job pending again; how many. Raises NotFound.
 
     `versions` are the stages that can work now; all of their tasks, or those of one `stage`, or of
     some images.
     """
-    triggers.lock(connection)
-    gallery = gallery_of(connection, job_id)
-    here = select(tiles.c.id).where(
-        tiles.c.image_id == tasks.c.image_id, tiles.c.gallery == gallery
-    )
+    parts = _parts(versions, stage, image_ids)
+    return _retry(lambda: nullcontext(connection), job_id, parts)
+
+
+def retry_in_steps(
+    catalog: Catalog,
+    job_id: str,
+    versions: Mapping[str, str],
+    *,
+    stage: str | None = None,
+    image_ids: Sequence[int] | None = None,
+) -> int:
+    """The same in transactions of `STEP` images, so that others get turns."""
+    return _retry(catalog.begin, job_id, _parts(versions, stage, image_ids))
+
+
+def _parts(
+    versions: Mapping[str, str], stage: str | None, image_ids: Sequence[int] | None
+) -> Iterator[ColumnElement[bool]]:
+    """Conditions on the tasks to try again, within each of which the index goes by image."""
+    c = tasks.c
     wanted = [(s, v) for s, v in versions.items() if stage in {None, s}]
-    if not wanted:
-        return 0
-    condition = and_(
-        _UNFINISHED,
-        tasks.c.state.in_((TaskState.FAILED, TaskState.UNAVAILABLE)),
-        tuple_(tasks.c.stage, tasks.c.version).in_(wanted),
-        here.exists(),
-    )
-    if image_ids is not None:
-        condition = and_(condition, tasks.c.image_id.in_(image_ids))
-    ids = set(connection.scalars(select(tasks.c.image_id).where(condition)))
+    if image_ids is None:
+        for name, version in wanted:
+            for state in _AGAIN:
+                yield and_(c.state == state, c.stage == name, c.version == version)
+        return
+    numbers = sorted(set(image_ids)) if wanted else []
+    for start in range(0, len(numbers), STEP):
+        some = c.image_id.in_(numbers[start : start + STEP])
+        yield and_(c.state.in_(_AGAIN), tuple_(c.stage, c.version).in_(wanted), some)
+
+
+def _retry(
+    begin: Callable[[], AbstractContextManager[Connection]],
+    job_id: str,
+    parts: Iterator[ColumnElement[bool]],
+) -> int:
+    count = 0
+    for part in parts:
+        after: int | None = 0
+        while after is not None:
+            with begin() as connection:
+                some, after = _retry_some(connection, job_id, part, after)
+            count += some
+    return count
+
+
+def _retry_some(
+    connection: Connection, job_id: str, part: ColumnElement[bool], after: int
+) -> tuple[int, int | None]:
+    """How many tasks wait again; and the image behind which there may be more, None for the end."""
+    triggers.lock(connection)
+    c = tasks.c
+    here = select(tiles.c.id).where(tiles.c.id == _tile(gallery_of(connection, job_id), c.image_id))
+    wanted = and_(_UNFINISHED, part)
+    due = select(c.image_id).where(wanted, c.image_id > after, here.exists()).distinct()
+    ids = list(connection.scalars(due.order_by(c.image_id).limit(STEP)))
+    wanted = and_(wanted, c.image_id.in_(ids))
+    # Of those states only a failed task is a problem that tiles show.
+    failed = select(c.image_id).where(wanted, c.state == TaskState.FAILED)
+    shown = set(connection.scalars(failed))
     done = connection.execute(
-        update(tasks).where(condition).values(state=TaskState.PENDING, reason=None)
+        update(tasks).where(wanted).values(state=TaskState.PENDING, reason=None)
     )
-    refresh(connection, ids)
-    return done.rowcount
+    refresh(connection, shown)
+    return done.rowcount, ids[-1] if len(ids) == STEP else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -19,11 +19,13 @@ from caseframe.catalog.gallery_tables import galleries, tallies, tiles
 from caseframe.catalog.jobs import Job, job_of
 from caseframe.catalog.tables import UtcTime, jobs, thumbnails
 from caseframe.catalog.triggers import CHANGES
+from caseframe.domain.errors import UsageError
 from caseframe.domain.evidence import PICTURE_STATES, PROBLEM_STATES, FileState
 from caseframe.domain.work import JobState, TaskState
 
 _MOST_CARDS = 500
 _LOOKED_AT = 50  # pictures among which one with a thumbnail is looked for
+_EPOCH, _STEP = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +210,41 @@ def job_cards(
 ) -> list[JobCard]:
     """Cards of the jobs within `scope` (shares.visible_jobs), the newest first.
 
-    `after` is the id of the last job of the page before.
+    `after` is the `job_cursor` of the last job of the page before; or its id, as long as it is
+    still there. Raises UsageError for others.
     """
     query = _with_gallery(scope).order_by(jobs.c.created_at.desc(), jobs.c.id.desc())
     if after is not None:
-        key = select(jobs.c.created_at).where(jobs.c.id == after).scalar_subquery()
-        query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < tuple_(key, after))
+        moment, number = _place(connection, after)
+        place = tuple_(literal(moment, UtcTime()), literal(number))
+        query = query.where(tuple_(jobs.c.created_at, jobs.c.id) < place)
     rows = connection.execute(query.limit(min(limit, _MOST_CARDS))).mappings().all()
     counted = _rows(connection, [row["number"] for row in rows])
     return [_card(connection, dict(row), counted) for row in rows]
+
+
+def job_cursor(job: Job) -> str:
+    """The place of a job in `job_cards`, whether or not it will still be there."""
+    return f"{(job.created_at - _EPOCH) // _STEP}.{job.id}"
+
+
+def _place(connection: Connection, cursor: str) -> tuple[datetime, str]:
+    moment, dot, number = cursor.rpartition(".")
+    made: datetime | None
+    if dot:
+        made = _moment(moment)
+    else:
+        made = connection.scalar(select(jobs.c.created_at).where(jobs.c.id == number))
+    if made is None:
+        raise UsageError("this is no place in the list of jobs any more; begin at its start")
+    return made, number
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return _EPOCH + int(text) * _STEP
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

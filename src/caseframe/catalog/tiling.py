@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 from caseframe.catalog import triggers
 from caseframe.catalog.gallery_tables import IMAGE_BITS, documents, galleries, tiles
 from caseframe.catalog.inserting import upsert
-from caseframe.catalog.search.document import document
+from caseframe.catalog.search.document import CHOICES, document
 from caseframe.catalog.search.spans import block_mark, size_mark
 from caseframe.catalog.tables import files, images, places, problems, tasks, texts
 from caseframe.domain.evidence import FileState
@@ -228,7 +228,9 @@ def _short(name: str | None) -> str | None:
 
 def document_row(tile: _Row, row: Any, here: Shown, about: About) -> _Row:
     """The words by which a tile is found, as a row of `documents`."""
-    return {"id": tile["id"], "text": document(here.paths, _texts(row, about), _marks(tile))}
+    chosen = [(field, tile[column]) for column, field in CHOICES.items() if tile[column]]
+    text = document(here.paths, _texts(row, about), _marks(tile), chosen)
+    return {"id": tile["id"], "text": text}
 
 
 def _texts(row: Any, about: About) -> Iterator[tuple[str, str]]:

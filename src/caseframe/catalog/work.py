@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,18 @@ from sqlalchemy import (
 )
 
 from caseframe.catalog import triggers
+from caseframe.catalog.database import Catalog
 from caseframe.catalog.inserting import upsert
+from caseframe.catalog.patience import never
 from caseframe.catalog.results import payloads
 from caseframe.catalog.tables import files, images, tasks
 from caseframe.catalog.tiling import refresh
+from caseframe.domain.errors import Stopped
 from caseframe.domain.evidence import FileState
 from caseframe.domain.work import ImageRecord, TaskState
+
+STEP = 1000
+"""Images whose tasks are made pending at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +80,59 @@ def reset_tasks(
     connection: Connection, job: str, stage: str, version: str, where: Sequence[ColumnElement[bool]]
 ) -> int:
     """Make the tasks of a stage pending again for the selected images; how many there are."""
-    triggers.lock(connection)
-    chosen = select(images.c.id).where(_in_job(job), *where)
+    return _reset(lambda: nullcontext(connection), job, stage, version, where)
+
+
+def reset_in_steps(
+    catalog: Catalog,
+    job: str,
+    stage: str,
+    version: str,
+    where: Sequence[ColumnElement[bool]],
+    *,
+    stop: Callable[[], bool] = never,
+) -> int:
+    """The same in transactions of `STEP` images, so that others get turns. Raises Stopped."""
+    return _reset(catalog.begin, job, stage, version, where, stop)
+
+
+def _reset(
+    begin: Callable[[], AbstractContextManager[Connection]],
+    job: str,
+    stage: str,
+    version: str,
+    where: Sequence[ColumnElement[bool]],
+    stop: Callable[[], bool] = never,
+) -> int:
+    count = after = 0
+    while True:
+        # Both sides are bounded, or PostgreSQL goes through the files from the first one each time.
+        here = exists().where(
+            files.c.image_id == images.c.id, files.c.job_id == job, files.c.image_id > after
+        )
+        chosen = select(images.c.id).where(images.c.id > after, here, *where)
+        with begin() as connection:
+            triggers.lock(connection)
+            ids = list(connection.scalars(chosen.order_by(images.c.id).limit(STEP)))
+            _make_pending(connection, ids, stage, version)
+        count += len(ids)
+        if len(ids) < STEP:
+            return count
+        after = ids[-1]
+        if stop():
+            raise Stopped
+
+
+def _make_pending(connection: Connection, ids: list[int], stage: str, version: str) -> None:
+    failed = select(tasks.c.image_id).where(
+        _UNFINISHED, tasks.c.stage == stage, tasks.c.version == version,
+        tasks.c.state == TaskState.FAILED, tasks.c.image_id.in_(ids),
+    )  # fmt: skip
+    shown = set(connection.scalars(failed))
     task = {"stage": stage, "version": version, "state": TaskState.PENDING, "reason": None}
-    rows = [{"image_id": n, **task} for n in connection.scalars(chosen)]
-    of_stage = and_(_UNFINISHED, tasks.c.stage == stage, tasks.c.version == version)
-    failed = select(tasks.c.image_id).where(of_stage, tasks.c.state == TaskState.FAILED)
-    shown = set(connection.scalars(failed.where(tasks.c.image_id.in_(chosen))))
+    rows = [{"image_id": number, **task} for number in ids]
     upsert(connection, tasks, rows, update=("state", "reason"))
     refresh(connection, shown)
-    return len(rows)
 
 
 def retry_unavailable(connection: Connection, stages: Mapping[str, str]) -> None:

@@ -63,8 +63,9 @@ def rerun(
     with stoppable() as stop, open_case(case, settings, stop=stop) as opened:
         job = opened.job(optional_source(source))
         check_source(job.source)
-        with opened.catalog.begin() as connection:
-            count = work.reset_tasks(connection, job.id, stage, found.stage.version, selected)
+        count = work.reset_in_steps(
+            opened.catalog, job.id, stage, found.stage.version, selected, stop=stop
+        )
         if not as_json:
             typer.echo(f"{counted(count, 'picture')} to look at again")
         chosen = registry.select(sorted({stage, *job.stages} & {*registry.names()}))

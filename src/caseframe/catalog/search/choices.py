@@ -10,7 +10,7 @@ from sqlalchemy import Connection, or_
 
 from caseframe.catalog.gallery_tables import tiles
 from caseframe.catalog.search.candidates import Both, Lexeme
-from caseframe.catalog.search.document import MARK
+from caseframe.catalog.search.document import CHOICES, MARK
 from caseframe.catalog.search.language import parse
 from caseframe.catalog.search.plan import Check, Condition, Plan, plan
 from caseframe.catalog.search.words import words
@@ -55,14 +55,11 @@ def plan_of(connection: Connection, query: GalleryQuery) -> Plan:
 
 
 def _chosen(query: GalleryQuery) -> Iterator[Check]:
-    for value, column, field in (
-        (query.camera, tiles.c.camera, "camera"),
-        (query.country, tiles.c.country, "place"),
-        (query.town, tiles.c.town, "place"),
-    ):
+    for column, field in CHOICES.items():
+        value: str | None = getattr(query, column)
         if value is not None:
             lexemes = tuple(Lexeme(f"{field}{MARK}{word}") for word in words(value))
-            yield Check(column == storable(value), Both(lexemes) if lexemes else None)
+            yield Check(tiles.c[column] == storable(value), Both(lexemes) if lexemes else None)
     if query.area is not None:
         yield within(query.area)
 

@@ -19,19 +19,28 @@ MOST_WORDS = 1200
 METADATA = frozenset({"title", "description", "keywords", "author", "software", "camera", "place",
                       "metadata"})  # fmt: skip
 """The fields that pictures' own metadata fill; asked for together as `metadata:`."""
+CHOICES = {"camera": "camera", "country": "place", "town": "place"}
+"""Columns of a tile that are chosen as they stand, with the field whose words find them."""
 _MOST_TEXT = 8000
 # SQLite's word index parts words at `_`; in its place stands a letter that no field's name has.
 _LETTERS = str.maketrans("_", "\N{MODIFIER LETTER LOW MACRON}")
 
 
 def document(
-    paths: Iterable[str], texts: Iterable[tuple[str, str]], marks: Iterable[tuple[str, str]]
+    paths: Iterable[str],
+    texts: Iterable[tuple[str, str]],
+    marks: Iterable[tuple[str, str]],
+    chosen: Iterable[tuple[str, str]] = (),
 ) -> str:
     """The text of one tile.
 
-    From its paths, (field, text) pairs, and (field, word) pairs found only by their field.
+    From its paths, (field, text) pairs, and (field, word) pairs found only by their field. The
+    (field, text) pairs of `chosen` stand before all paths: what is chosen must be found, however
+    many words there are.
     """
     values: dict[str, None] = {f"{field}{MARK}{word}": None for field, word in marks}
+    for field, text in chosen:
+        _add(values, words(text), field, plain=False)
     for path in paths:
         for found in name_words(path[-_MOST_TEXT:]):
             _add(values, found, "path")

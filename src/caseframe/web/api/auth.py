@@ -17,6 +17,7 @@ from caseframe.domain.people import NewAccount, Tokens
 from caseframe.web.deps import From, ServicesDep, Who
 from caseframe.web.errors import answer, wants_page
 from caseframe.web.render import page
+from caseframe.web.services import Services
 from caseframe.web.session import with_session
 from caseframe.web.turns import Changing
 
@@ -77,6 +78,15 @@ class TokensOut(BaseModel):
 def tokens_out(tokens: Tokens) -> TokensOut:
     """The pair as programs get it."""
     return TokensOut(accessToken=tokens.access, refreshToken=tokens.refresh)
+
+
+def signed_out(response: Response, here: Services) -> Response:
+    """The answer that ends the session of this browser.
+
+    Pictures are cached as immutable: who uses the browser next must not find them there.
+    """
+    response.headers["clear-site-data"] = '"cache"'
+    return with_session(response, None, secure=here.options.secure)
 
 
 @router.post("/signup", status_code=201)
@@ -150,4 +160,4 @@ def sign_out(here: ServicesDep, who: Who) -> Response:
     """End this session: its tokens are refused from now on."""
     here.accounts.sign_out(who)
     said = JSONResponse(Said(message="signed out").model_dump())
-    return with_session(said, None, secure=here.options.secure)
+    return signed_out(said, here)

@@ -8,7 +8,16 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from caseframe.catalog.gallery_tables import IMAGE_BITS
-from caseframe.catalog.problem_list import MOST, ProblemKind, ProblemQuery, problem_list, retry
+from caseframe.catalog.jobs import get_job
+from caseframe.catalog.problem_list import (
+    MOST,
+    ProblemKind,
+    ProblemQuery,
+    problem_list,
+    retry_in_steps,
+)
+from caseframe.catalog.work import count_due
+from caseframe.domain.work import ACTIVE_STATES
 from caseframe.web.deps import RunJob, SeenJob, ServicesDep
 from caseframe.web.services import Services
 
@@ -86,8 +95,16 @@ def retry_problems(here: ServicesDep, found: RunJob, wanted: Retry) -> Retried:
 def retry_tasks(here: Services, job_id: str, stage: str | None, images: list[int] | None) -> int:
     """Make tasks wait again and queue the job for them; how many."""
     working = {info.name: info.version for info in here.stages if info.reason is None}
-    with here.catalog.begin() as connection:
-        count = retry(connection, job_id, working, stage=stage, image_ids=images)
-    if count:
+    count = retry_in_steps(here.catalog, job_id, working, stage=stage, image_ids=images)
+    if count or _left_waiting(here, job_id):
         here.manager.submit(job_id, walk=False)
     return count
+
+
+def _left_waiting(here: Services, job_id: str) -> bool:
+    """Whether tasks wait and nobody is at them, as where the job could not be queued before."""
+    with here.catalog.read() as connection:
+        if get_job(connection, job_id).state in ACTIVE_STATES:
+            return False
+        versions = {info.name: info.version for info in here.stages}
+        return count_due(connection, job_id, versions) > 0

@@ -15,6 +15,7 @@ from caseframe.domain.access import (
     Principal,
     SignInRefused,
 )
+from caseframe.web.api.auth import signed_out
 from caseframe.web.deps import From, ServicesDep, Who
 from caseframe.web.device import device
 from caseframe.web.pages.forms import Faults, faults_of, shown
@@ -92,8 +93,7 @@ def end_session(request: Request, here: ServicesDep, who: Who, session_id: str) 
     """End one session; this one means signing out."""
     if session_id == who.session_id:
         here.accounts.sign_out(who)
-        answer = done(request, "/sign-in", "You are signed out.")
-        return with_session(answer, None, secure=here.options.secure)
+        return signed_out(done(request, "/sign-in", "You are signed out."), here)
     try:
         here.accounts.end_session(who, session_id)
     except NotThere as error:

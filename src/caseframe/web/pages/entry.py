@@ -22,6 +22,7 @@ from caseframe.domain.access import (
     TooManyAttempts,
 )
 from caseframe.domain.people import Client, NewAccount, Tokens
+from caseframe.web.api.auth import signed_out
 from caseframe.web.deps import From, ServicesDep, principal, token_of
 from caseframe.web.door import own_path, sign_in_page
 from caseframe.web.pages.forms import again, shown
@@ -103,8 +104,7 @@ def sign_out(request: Request, here: ServicesDep) -> Response:
     """End the session, also one that has ended already."""
     if _known(request, here):
         here.accounts.sign_out(request.state.principal)
-    answer = done(request, "/sign-in", "You are signed out.")
-    return with_session(answer, None, secure=here.options.secure)
+    return signed_out(done(request, "/sign-in", "You are signed out."), here)
 
 
 @router.get("/sign-up")
@@ -189,4 +189,4 @@ def reset(
     except (KeyRefused, InvalidInput, AccountsAway) as error:
         return again(request, "reset.html", error, key=key)
     words = "Your password is changed and all devices are signed out. Sign in now."
-    return with_session(done(request, "/sign-in", words), None, secure=here.options.secure)
+    return signed_out(done(request, "/sign-in", words), here)

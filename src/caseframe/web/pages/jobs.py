@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
+from caseframe.catalog.tally import job_cursor
 from caseframe.domain.access import Action, may
 from caseframe.web.deps import Creator, SeenJob, ServicesDep, Visitor, Who
 from caseframe.web.jobs import STATUS_WORDS, card, cards, progress_of
@@ -34,7 +35,7 @@ def job_list(
     shown = found[:_PAGE]
     return page(
         request, "jobs.html", cards=shown, words=STATUS_WORDS, after=after,
-        next=shown[-1].job.id if len(found) > _PAGE else None,
+        next=job_cursor(shown[-1].job) if len(found) > _PAGE else None,
         may_create=may(who, Action.CREATE_JOB),
     )  # fmt: skip
 

@@ -20,6 +20,17 @@ export function notice(words, kind = "info") {
   setTimeout(() => box.remove(), 8000);
 }
 
+/** Say something on the page that comes next. */
+export function noticeThere(words, kind) {
+  sessionStorage.setItem("notice", JSON.stringify([words, kind]));
+}
+
+function noticeLeft() {
+  const left = sessionStorage.getItem("notice");
+  sessionStorage.removeItem("notice");
+  if (left) notice(...JSON.parse(left));
+}
+
 /**
  * Call our own API. Gives the parsed answer, null for none; throws an Error whose message is fit for
  * people, with `status`, `code` and `reasons`.
@@ -35,7 +46,12 @@ export async function call(path, { method = "GET", body, signal } = {}) {
     location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   const text = await response.text();
-  const data = text ? JSON.parse(text) : null;
+  let data = null;
+  try {
+    if (text) data = JSON.parse(text);
+  } catch {
+    if (response.ok) throw new Error("The answer of the server cannot be read."); // else a proxy's own page
+  }
   if (response.ok) return data;
   const said = data?.error ?? {};
   throw Object.assign(new Error(said.message ?? `The server answered ${response.status}.`), {
@@ -85,6 +101,7 @@ function callButtons() {
 }
 
 localTimes();
+noticeLeft();
 themeSwitch();
 callButtons();
 document.addEventListener("htmx:after:swap", () => localTimes());

@@ -54,7 +54,9 @@ async function view(withFaces = false) {
   const picture = subject();
   if (!picture) return;
   if (withFaces && !state.faces) toggleFaces();
-  viewer.show(picture, await grid.facesOf(picture), state.faces);
+  viewer.show(picture, [], state.faces);
+  const found = await grid.facesOf(picture).catch(() => []);
+  if (viewer.open && viewer.picture.id === picture.id) viewer.show(picture, found, state.faces);
 }
 
 function toggleFaces() {

@@ -15,8 +15,11 @@ const LOOK = {
   "complete with problems": "orange", failed: "red",
 };
 const MOST_TYPES = 12;
+const AGAIN = 5000; // ms until progress is asked for again
 const ALWAYS = new Set(["similar", "facts"]); // stages that have an answer for every picture
 let before = null;
+let events;
+let again;
 
 function counted(value, one, many = `${one}s`) {
   return `${number(value)} ${value === 1 ? one : many}`;
@@ -151,12 +154,21 @@ function show(now) {
   before = now;
 }
 
+/** Browsers try again by themselves, but not after a status other than 200. */
 function watch() {
-  const events = new EventSource(`/api/v1/jobs/${id}/events`);
+  events = new EventSource(`/api/v1/jobs/${id}/events`);
   events.addEventListener("progress", (event) => show(JSON.parse(event.data)));
   events.addEventListener("trouble", (event) => notice(JSON.parse(event.data).error, "danger"));
-  addEventListener("pagehide", () => events.close());
+  events.addEventListener("error", (event) => {
+    if (event.target.readyState === EventSource.CLOSED) again = setTimeout(watch, AGAIN);
+  });
 }
+
+addEventListener("pagehide", () => {
+  clearTimeout(again);
+  events.close();
+});
+addEventListener("pageshow", (event) => { if (event.persisted) watch(); });
 
 async function attempt(work, then) {
   try {

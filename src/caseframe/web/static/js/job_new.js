@@ -1,5 +1,5 @@
 // The form for a new job: browsing the sources root, and making the job through the REST interface.
-import { call, icon, notice } from "./common.js";
+import { call, icon, notice, noticeThere } from "./common.js";
 
 const form = document.getElementById("new-job");
 const folders = document.getElementById("folders");
@@ -73,20 +73,38 @@ async function open(path, words = "") {
   }
 }
 
+function setBusy(busy) {
+  for (const button of form.querySelectorAll("[type=submit]")) button.disabled = busy;
+}
+
+/** Once the job is made its page is where to go on: a second try from here would make a second job. */
+async function start(job) {
+  try {
+    await call(`/api/v1/jobs/${job.id}/start`, { method: "POST" });
+  } catch (error) {
+    noticeThere(`The job is made, but not started. ${error.message}`, "danger");
+  }
+}
+
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
+  const focused = document.activeElement;
   const data = new FormData(form);
   const body = {
     name: data.get("name"), description: data.get("description"), source: source.value,
     stages: data.getAll("stages"),
   };
+  setBusy(true);
   try {
     const job = await call("/api/v1/jobs", { method: "POST", body });
-    if (event.submitter?.value === "start") await call(`/api/v1/jobs/${job.id}/start`, { method: "POST" });
+    if (event.submitter?.value === "start") await start(job);
     location.assign(`/jobs/${job.id}`);
   } catch (error) {
     notice(error.message, "danger");
+    setBusy(false);
+    focused.focus();
   }
 });
+addEventListener("pageshow", (event) => { if (event.persisted) setBusy(false); });
 
 open("");

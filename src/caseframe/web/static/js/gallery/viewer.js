@@ -8,11 +8,24 @@ export class Viewer {
   constructor(dialog, job, { move, faces }) {
     Object.assign(this, { dialog, job, move, faces });
     this.pointers = new Map();
+    this.name = h("bdi");
+    this.stage = h("div", { class: "stage" });
+    dialog.append(this.bar(), this.stage);
+    dialog.tabIndex = -1; // keys work also after a click beside the buttons
     dialog.addEventListener("keydown", (event) => this.key(event));
   }
 
   get open() {
     return this.dialog.open;
+  }
+
+  /** Stays while pictures change, so that a button keeps the focus. */
+  bar() {
+    const button = (name, label, act) => h("button", { class: "btn btn-icon btn-dark", type: "button", "aria-label": label, title: label, onclick: act }, icon(name));
+    return h("div", { class: "bar" }, h("span", { class: "name" }, this.name),
+      button("chevron-left", "The one before (←)", () => this.move(-1)), button("chevron-right", "The next one (→)", () => this.move(1)),
+      button("zoom-out", "Smaller (−)", () => this.zoom(1 / 1.4)), button("zoom-in", "Larger (+)", () => this.zoom(1.4)),
+      button("face-id", "Boxes around faces (f)", () => this.faces()), button("x", "Close (Esc)", () => this.dialog.close()));
   }
 
   show(picture, found, showFaces) {
@@ -23,21 +36,22 @@ export class Viewer {
     this.picture = picture;
     this.size = this.scale = this.at = null;
     this.pointers.clear();
-    const image = h("img", { src: `/api/v1/jobs/${this.job}/pictures/${picture.id}/view?side=2560`, alt: picture.path });
-    this.holder = h("div", { class: "holder" }, image);
+    this.name.textContent = picture.path;
+    this.load(picture);
     this.box(found, showFaces);
-    this.stage = h("div", { class: "stage" }, this.holder);
-    const button = (name, label, act) => h("button", { class: "btn btn-icon btn-dark", type: "button", "aria-label": label, title: label, onclick: act }, icon(name));
-    const name = h("span", { class: "name" }, h("bdi", {}, picture.path));
-    const bar = h("div", { class: "bar" }, name,
-      button("chevron-left", "The one before (←)", () => this.move(-1)), button("chevron-right", "The next one (→)", () => this.move(1)),
-      button("zoom-out", "Smaller (−)", () => this.zoom(1 / 1.4)), button("zoom-in", "Larger (+)", () => this.zoom(1.4)),
-      button("face-id", "Boxes around faces (f)", () => this.faces()), button("x", "Close (Esc)", () => this.dialog.close()));
-    this.dialog.replaceChildren(bar, this.stage);
-    image.addEventListener("load", () => this.fit());
-    image.addEventListener("error", () => this.holder.replaceChildren(h("p", { class: "p-5" }, "This picture cannot be shown: it is damaged, gone, or not what was scanned.")));
     this.listen();
     if (!this.dialog.open) this.dialog.showModal();
+  }
+
+  /** A new stage with the picture. What becomes of one that was left meanwhile means nothing. */
+  load(picture) {
+    const image = h("img", { src: `/api/v1/jobs/${this.job}/pictures/${picture.id}/view?side=2560`, alt: picture.path });
+    const holder = h("div", { class: "holder" }, image);
+    const stage = h("div", { class: "stage" }, holder);
+    this.stage.replaceWith(stage);
+    Object.assign(this, { holder, stage });
+    image.addEventListener("load", () => { if (this.holder === holder) this.fit(); });
+    image.addEventListener("error", () => holder.replaceChildren(h("p", { class: "p-5" }, "This picture cannot be shown: it is damaged, gone, or not what was scanned.")));
   }
 
   box(found, showFaces) {

@@ -100,7 +100,8 @@ class Settings(ServiceSettings):
     )  # fmt: skip
     other_hash_bytes: int = Field(
         64_000_000, ge=0,
-        description="Files that are not pictures are hashed up to this size.",
+        description="Files that are not pictures are hashed up to this size; one that was hashed "
+        "before is so again, whatever its size.",
     )  # fmt: skip
     busy_seconds: float = Field(
         120.0, gt=0,

@@ -9,16 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from tests.support.outcomes import done, failed, outcome, write
+from sqlalchemy import delete, select, update
+from tests.support.catalogs import rows
+from tests.support.outcomes import digests, done, failed, outcome, write
 
 from caseframe.catalog import evidence, gallery, jobs, lookup, records, work
 from caseframe.catalog.database import Catalog
 from caseframe.catalog.described import describe_tiles
 from caseframe.catalog.inserting import insert_rows
+from caseframe.catalog.removal import remove_job
 from caseframe.catalog.search import conditions
 from caseframe.catalog.search.choices import GalleryQuery
 from caseframe.catalog.tables import files, images, results, tasks
+from caseframe.domain.evidence import FileState
 from caseframe.domain.facts import Camera, Facts, PerceptualHash
 from caseframe.domain.work import StageOutcome
 from caseframe.pipeline.plan import needs_reading
@@ -43,6 +46,41 @@ def test_known_content_that_another_job_took_with_it_is_read_again(
     with catalog.read() as connection:
         assert work.count_images(connection, job) == 1
         assert list(lookup.list_problems(connection, job)) == []
+
+
+def test_what_cannot_be_read_for_once_keeps_what_was_found_when_another_job_goes(
+    catalog: Catalog, job: str
+) -> None:
+    with catalog.begin() as connection:
+        other = jobs.create_job(connection, "other", b"/other", ()).id
+    write(catalog, other, outcome(b"b", b"b", done("exif")))
+    write(catalog, job, outcome(b"a", b"a", done("exif")))
+    unread = outcome(b"a", b"a", state=FileState.UNREADABLE, digests=None, picture=None)
+    write(catalog, job, unread)
+    remove_job(catalog, other)
+    (image,) = rows(catalog, images)
+    assert bytes(image["sha256"]) == digests(b"a").sha256
+    assert [row["stage"] for row in rows(catalog, tasks)] == ["exif"]
+    remove_job(catalog, job)
+    assert rows(catalog, images) == []
+
+
+def test_what_a_stage_says_of_a_picture_that_was_deleted_meanwhile_is_dropped(
+    catalog: Catalog, job: str
+) -> None:
+    write(catalog, job, outcome(b"a", b"a", done("exif")), outcome(b"b", b"b", done("exif")))
+    with catalog.begin() as connection:
+        ids = list(connection.scalars(select(images.c.id).order_by(images.c.id)))
+        connection.execute(update(files).where(files.c.image_id == ids[0]).values(image_id=None))
+        connection.execute(delete(images).where(images.c.id == ids[0]))
+    late = [
+        outcome(path, path, done("similar"), order={"ingest": False, "image_id": number})
+        for path, number in zip((b"a", b"b"), ids, strict=True)
+    ]
+    write(catalog, job, *late)
+    with catalog.read() as connection:
+        said = select(tasks.c.image_id).where(tasks.c.stage == "similar")
+        assert list(connection.scalars(said)) == ids[1:]
 
 
 def exif(version: str, word: str | None) -> StageOutcome:

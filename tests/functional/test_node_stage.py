@@ -94,7 +94,7 @@ class Worker:
         """What the job manager makes of its answer."""
         result = self.result(task)
         assert task.sha256 is not None
-        assert is_of(_registered(), result, task.sha256)
+        assert is_of(_registered(), result, task.sha256, task.md5)
         return outcome_of(_registered(), result, task.md5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -199,7 +199,8 @@ def delete_job(connection: Connection, number: str) -> None:
         pass
     last: int | None = 0
     while last is not None:
-        last = forget_unshown(connection, last)
+        ids, last = unshown(connection, last)
+        forget_unshown(connection, ids)
     forget_job(connection, number)
 
 
@@ -208,19 +209,33 @@ def forget_job(connection: Connection, number: str) -> None:
     connection.execute(delete(jobs).where(jobs.c.id == number))
 
 
-def forget_unshown(connection: Connection, after: int = 0, limit: int = 10_000) -> int | None:
-    """Remove what no file shows any more, such as what a file held before it changed.
+def unshown(
+    connection: Connection, after: int = 0, limit: int = 10_000
+) -> tuple[list[int], int | None]:
+    """Images, of `limit` behind one, at which no file points; and the last looked at.
 
-    Looks at `limit` images behind one; the last of these, None at the end.
+    None instead of that at the end.
     """
-    triggers.lock(connection)
     some = select(images.c.id).where(images.c.id > after).order_by(images.c.id).limit(limit)
     last: int | None = connection.scalar(select(func.max(some.subquery().c.id)))
     if last is None:
-        return None
-    unshown = ~select(files.c.id).where(files.c.image_id == images.c.id).exists()
-    connection.execute(delete(images).where(images.c.id.between(after + 1, last), unshown))
-    return last
+        return [], None
+    here = images.c.id.between(after + 1, last)
+    # Both sides are bounded, or PostgreSQL goes through the files from the first one each time.
+    pointed = files.c.image_id.between(after + 1, last), files.c.image_id == images.c.id
+    query = select(images.c.id).where(here, ~select(files.c.id).where(*pointed).exists())
+    return list(connection.scalars(query.order_by(images.c.id))), last
+
+
+def forget_unshown(connection: Connection, ids: Collection[int]) -> None:
+    """Remove those of these images that no file holds, such as what one held before it changed."""
+    triggers.lock(connection)
+    pointed = select(files.c.image_id).where(files.c.image_id.in_(ids))
+    # A file that could not be read the last time keeps its digest, and so what was found in it.
+    same = select(files.c.id).where(files.c.sha256 == images.c.sha256)
+    kept = select(images.c.id).where(images.c.id.in_(ids), same.exists())
+    gone = set(ids) - set(connection.scalars(pointed)) - set(connection.scalars(kept))
+    connection.execute(delete(images).where(images.c.id.in_(gone)))
 
 
 def forget_some(connection: Connection, number: str, limit: int = 1000) -> int:

@@ -53,6 +53,7 @@ _FILE_KEYS = (
 def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> None:
     """Write a batch of outcomes of one job; the caller owns the transaction."""
     triggers.lock(connection)
+    outcomes = _still_there(connection, outcomes)
     ingested = [o for o in outcomes if o.order.ingest and o.examined is not None]
     before = _shown_at(connection, job, [o.order.path for o in ingested])
     ids, old = _images(connection, ingested)
@@ -61,6 +62,16 @@ def record(connection: Connection, job: str, outcomes: Sequence[Outcome]) -> Non
     pairs = [(_image_id(o, ids), o) for o in outcomes]
     record_stages(connection, [(i, s) for i, o in pairs if i is not None for s in o.stages], old)
     refresh(connection, before.union(i for i, _ in pairs if i is not None))
+
+
+def _still_there(connection: Connection, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """Those whose image was not deleted with a job while a stage looked at it."""
+    numbers = {o.order.image_id for o in outcomes} - {None}
+    if not numbers:
+        return outcomes
+    there = set(connection.scalars(select(images.c.id).where(images.c.id.in_(numbers))))
+    gone = numbers - there
+    return [o for o in outcomes if o.order.image_id not in gone] if gone else outcomes
 
 
 def _shown_at(connection: Connection, job: str, paths: list[bytes]) -> set[int]:

@@ -33,9 +33,21 @@ def remove_job(
         progress(gone)
         if stop():
             raise Stopped
+    _sweep(catalog, step, stop)
+    with catalog.begin() as connection:
+        while jobs.forget_some(connection, job_id, step):  # somebody may have started it meanwhile
+            pass
+        jobs.forget_job(connection, job_id)
+
+
+def _sweep(catalog: Catalog, step: int, stop: Callable[[], bool]) -> None:
+    """Remove images that no file of any job holds; most windows have none, and are only read."""
     last: int | None = 0
     while last is not None:
-        with catalog.begin() as connection:
-            last = jobs.forget_unshown(connection, last)
-    with catalog.begin() as connection:
-        jobs.forget_job(connection, job_id)
+        with catalog.read() as connection:
+            ids, last = jobs.unshown(connection, last)
+        for start in range(0, len(ids), step):
+            if stop():
+                raise Stopped
+            with catalog.begin() as connection:
+                jobs.forget_unshown(connection, ids[start : start + step])

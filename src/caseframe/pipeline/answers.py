@@ -22,14 +22,14 @@ EXPIRED = "expired"
 _ENDED = {TaskState.DONE, TaskState.FAILED, TaskState.UNAVAILABLE}
 
 
-def is_of(stage: Stage, result: Result, sha256: str) -> bool:
+def is_of(stage: Stage, result: Result, sha256: str, md5: str) -> bool:
     """Whether it may answer the task of that content for the stage as it is now.
 
-    Tasks that lay in a queue while the stage or the picture changed are answered too. Who names
-    neither, as workers of the original image scanner, is taken at his word.
+    Tasks that lay in a queue while the stage or the picture changed are answered too. Who does not
+    name one of these, as workers of the original image scanner, is taken at his word.
     """
     version = result.version is None or result.version == stage.version
-    return version and (result.sha256 or sha256) == sha256
+    return version and (result.sha256 or sha256) == sha256 and (result.md5 or md5) == md5
 
 
 def outcome_of(stage: Stage, result: Result, md5: str) -> StageOutcome:

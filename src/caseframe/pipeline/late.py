@@ -90,7 +90,7 @@ class LateAnswers:
 
 def _outcome(stage: Stage, arrival: Arrival, at: evidence.OpenTasks) -> StageOutcome | None:
     """What the answer says of the picture; None when it says nothing that lasts."""
-    if not is_of(stage, arrival.result, at.sha256):
+    if not is_of(stage, arrival.result, at.sha256, at.md5):
         return None
     if arrival.refused is not None:
         return StageOutcome(

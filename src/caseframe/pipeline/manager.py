@@ -284,7 +284,8 @@ class JobManager:
             self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.STOPPED))
 
     def _failed(self, ticket: _Ticket, reason: str) -> None:
-        self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.FAILED, reason))
+        said = one_line(reason)  # what no database could hold would be tried for ever
+        self._note(lambda to: jobs.end_job(to, ticket.job_id, JobState.FAILED, said))
 
     def _note(self, change: Callable[[Connection], None]) -> None:
         """Write how a job ended, however long the catalog is away, held, full or not to be written.

@@ -48,12 +48,16 @@ class RabbitOptions:
 
 @dataclass
 class _Sent:
-    """One stage of one picture under way; `at` is None until the broker has it."""
+    """One stage of one picture under way; `at` is None until the broker has it.
+
+    `others` is the version that an answer to another task had.
+    """
 
     stage: Stage
     key: Key
     at: float | None = None
     tries: int = 0
+    others: str | None = None
 
 
 @dataclass
@@ -271,11 +275,12 @@ class RabbitRunner:
         if flight is None or name is None:  # a second answer to what was answered already
             self._exchange.settle([arrival])
             return
-        self._answered[arrival.key[1]] = time.monotonic()
-        if not is_of(self._stages[name], arrival.result, _sha256(flight.order) or ""):
+        if not is_of(self._stages[name], arrival.result, _sha256(flight.order) or "", _md5(flight)):
             _log.info("answer.of_another_task", stage=name, version=arrival.result.version)
+            flight.waiting[name].others = arrival.result.version
             self._exchange.settle([arrival])
             return
+        self._answered[arrival.key[1]] = time.monotonic()
         verdict = arrival.result.verdict
         if verdict is not None and verdict.state == EXPIRED:
             self._exchange.settle([arrival])
@@ -285,11 +290,10 @@ class RabbitRunner:
         yield from self._take_outcome(flight, name, self._outcome(flight, name, arrival))
 
     def _outcome(self, flight: _Flight, name: str, arrival: Arrival) -> StageOutcome:
-        stage, order = self._stages[name], flight.order
+        stage = self._stages[name]
         if arrival.refused is not None:
             return _failed(stage, arrival.refused, arrival.result.attempt)
-        md5 = order.record.md5 if order.record else ""
-        return outcome_of(stage, arrival.result, md5)
+        return outcome_of(stage, arrival.result, _md5(flight))
 
     def _take_outcome(self, flight: _Flight, name: str, outcome: StageOutcome) -> Iterator[Outcome]:
         """Note what became of one stage; send the ones that waited for it, or end the order."""
@@ -364,9 +368,15 @@ class RabbitRunner:
     def _give_up(self, flight: _Flight, name: str) -> None:
         sent = flight.waiting[name]
         reason = f"no worker of the queue {sent.key[1]} answered; it was sent {sent.tries} times"
+        if sent.others not in {None, sent.stage.version}:
+            reason += f"; one answered for version {sent.others}: run the same release everywhere"
         _log.warning("task.given_up", stage=name, reason=reason)
         for outcome in self._take_outcome(flight, name, _failed(sent.stage, reason, sent.tries)):
             self._given_up.append(outcome)
+
+
+def _md5(flight: _Flight) -> str:
+    return flight.order.record.md5 if flight.order.record else ""
 
 
 def _sha256(order: Order) -> str | None:

@@ -43,7 +43,8 @@ from caseframe.stages.stage import (
 
 _APART = {"problems"}  # stored in a table of their own
 TOO_MUCH_MEMORY = "it takes more memory than a worker may use (worker_memory_mb)"
-_AGAIN_SECONDS = 3.0  # to look whether something is back may itself take seconds
+_AGAIN_SECONDS = 3.0  # at least, until another look whether something is back
+_AGAIN_TIMES = 5  # of what the last look took: other stages wait for it
 _UNNEEDED = "it looks at the picture although it says needs_picture = False"
 Mark = Callable[[str], None]
 
@@ -69,10 +70,13 @@ def prepare(stage: Stage, context: StageContext) -> Ready:
     reason = stage.missing(context)
     if reason is not None:
         return Ready(stage, reason)
+    began = time.monotonic()
     try:
         stage.prepare(context)
     except StageAway as error:
-        return Ready(stage, one_line(str(error)), time.monotonic() + _AGAIN_SECONDS)
+        now = time.monotonic()
+        pause = max(_AGAIN_SECONDS, _AGAIN_TIMES * (now - began))
+        return Ready(stage, one_line(str(error)), now + pause)
     except StageUnavailable as error:
         return Ready(stage, one_line(str(error)))
     except Exception as error:  # noqa: BLE001 - the boundary of one stage: stored as its reason

@@ -95,8 +95,13 @@ def ran(picture: Path, *made: Callable[[wire.Task], Arrival]) -> tuple[Any, Answ
 
 @pytest.mark.parametrize(
     "changes",
-    [{"version": "0"}, {"sha256": OTHER}, {"version": "0", "refused": "its worker died"}],
-    ids=["version", "content", "dead letter"],
+    [
+        {"version": "0"},
+        {"sha256": OTHER},
+        {"version": None, "sha256": None, "md5": "0" * 32},
+        {"version": "0", "refused": "its worker died"},
+    ],
+    ids=["version", "content", "content by the original's key", "dead letter"],
 )
 def test_an_answer_to_another_task_does_not_end_this_one(
     picture: Path, changes: dict[str, Any]

@@ -104,7 +104,8 @@ def retry_tasks(here: Services, job_id: str, stage: str | None, images: list[int
 def _left_waiting(here: Services, job_id: str) -> bool:
     """Whether tasks wait and nobody is at them, as where the job could not be queued before."""
     with here.catalog.read() as connection:
-        if get_job(connection, job_id).state in ACTIVE_STATES:
-            return False
-        versions = {info.name: info.version for info in here.stages}
-        return count_due(connection, job_id, versions) > 0
+        job = get_job(connection, job_id)
+        able = {info.name: info.version for info in here.stages if info.reason is None}
+        wanted = {name: able[name] for name in job.stages if name in able}
+        waits = job.state not in ACTIVE_STATES
+        return waits and count_due(connection, job_id, wanted) > 0

@@ -160,8 +160,18 @@ function watch() {
   events.addEventListener("progress", (event) => show(JSON.parse(event.data)));
   events.addEventListener("trouble", (event) => notice(JSON.parse(event.data).error, "danger"));
   events.addEventListener("error", (event) => {
-    if (event.target.readyState === EventSource.CLOSED) again = setTimeout(watch, AGAIN);
+    if (event.target.readyState === EventSource.CLOSED) again = setTimeout(lookAgain, AGAIN);
   });
+}
+
+/** Watch again, but not what is gone or not ours any more; who must sign in is sent there. */
+async function lookAgain() {
+  try {
+    show(await call(`/api/v1/jobs/${id}/progress`));
+  } catch (error) {
+    if ([401, 403, 404].includes(error.status)) return;
+  }
+  watch();
 }
 
 addEventListener("pagehide", () => {

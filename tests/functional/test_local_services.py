@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import aio_pika
 import psutil
 import pytest
+from aio_pika.connection import Connection, make_url
 from aiormq.exceptions import AMQPError
 from deploy.arrangement import Arrangement, NotReady
 from deploy.certificates import make_certificates
@@ -130,12 +130,13 @@ def options(local: Arrangement, *, certificate: bool, user: str, password: str) 
 
 
 async def connects(to: AmqpOptions) -> bool:
+    made = Connection(make_url(to.url.get_secret_value()), ssl_context=to.context())
     try:
-        url = to.url.get_secret_value()
-        made = await aio_pika.connect(url, ssl_context=to.context(), timeout=20)
+        await made.connect(timeout=20)
     except (AMQPError, OSError):
         return False
-    await made.close()
+    finally:
+        await made.close()  # else it tries to when it is collected, in whatever thread
     return True
 
 

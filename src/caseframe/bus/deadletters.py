@@ -20,6 +20,7 @@ from typing import Any
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.connection import Connection, make_url
 from aio_pika.exceptions import ChannelNotFoundEntity, PublishError
 
 from caseframe.bus import wire
@@ -166,15 +167,15 @@ class DeadLetters:
 
     @asynccontextmanager
     async def _channel(self) -> AsyncIterator[AbstractChannel]:
+        url = make_url(self._options.url.get_secret_value())
         try:
-            connection = await aio_pika.connect(
-                self._options.url.get_secret_value(),
-                ssl_context=self._options.context(),
-                timeout=_CONNECT_SECONDS,
-            )
+            # One that is not closed tries to when it is collected, in whatever thread.
+            connection = Connection(url, ssl_context=self._options.context())
             with uncancelled():
-                async with connection, connection.channel(on_return_raises=True) as channel:
-                    yield channel
+                async with connection:
+                    await connection.connect(timeout=_CONNECT_SECONDS)
+                    async with connection.channel(on_return_raises=True) as channel:
+                        yield channel
         except LOST as error:
             raise BrokerAway(f"RabbitMQ at {self._options.place}: {words(error)}") from error
 

@@ -95,7 +95,7 @@ class Worker:
         result = self.result(task)
         assert task.sha256 is not None
         assert is_of(_registered(), result, task.sha256, task.md5)
-        return outcome_of(_registered(), result, task.md5)
+        return outcome_of(_registered(), result)
 
 
 def _registered() -> QueuedStage:

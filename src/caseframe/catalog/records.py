@@ -8,18 +8,25 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
 from caseframe.catalog.results import payloads, unpack_descriptor
-from caseframe.catalog.tables import faces, files, images, places, problems, results, tasks
+from caseframe.catalog.tables import (
+    faces,
+    files,
+    images,
+    moment_of,
+    places,
+    problems,
+    results,
+    tasks,
+)
 from caseframe.domain.evidence import PROBLEM_STATES, SCAN, path_base64
 from caseframe.domain.work import TaskState
 
 Record = dict[str, Any]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGE = 200
 _SHOWN = ("exif", "place", "faces", "similar")
 """Stages whose results have keys of their own."""
@@ -156,7 +163,7 @@ def _hex(value: bytes | None) -> str | None:
 
 
 def _modified(nanoseconds: int) -> str:
-    moment = _EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    moment = moment_of(nanoseconds // 1000)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -46,7 +46,18 @@ metadata = MetaData(
 # SQLite numbers rows by itself only where the key is exactly INTEGER.
 Key = BigInteger().with_variant(Integer, "sqlite")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _WHERE = "where"
+
+
+def microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970 UTC; a naive datetime is a bug and raises TypeError."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_of(number: int) -> datetime:
+    """Back to an aware datetime in UTC. Raises OverflowError beyond its calendar."""
+    return _EPOCH + number * _MICROSECOND
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -57,11 +68,11 @@ class UtcTime(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ARG002
         """To microseconds; a naive datetime is a bug and raises TypeError."""
-        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+        return None if value is None else microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Back to an aware datetime in UTC."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment_of(value)
 
 
 def now() -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal, select,
 from caseframe.catalog.gallery import gallery_of
 from caseframe.catalog.gallery_tables import galleries, tallies, tiles
 from caseframe.catalog.jobs import Job, job_of
-from caseframe.catalog.tables import UtcTime, jobs, thumbnails
+from caseframe.catalog.tables import UtcTime, jobs, microseconds, moment_of, thumbnails
 from caseframe.catalog.triggers import CHANGES
 from caseframe.domain.errors import UsageError
 from caseframe.domain.evidence import PICTURE_STATES, PROBLEM_STATES, FileState
@@ -25,7 +25,6 @@ from caseframe.domain.work import JobState, TaskState
 
 _MOST_CARDS = 500
 _LOOKED_AT = 50  # pictures among which one with a thumbnail is looked for
-_EPOCH, _STEP = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,7 @@ def job_cards(
 
 def job_cursor(job: Job) -> str:
     """The place of a job in `job_cards`, whether or not it will still be there."""
-    return f"{(job.created_at - _EPOCH) // _STEP}.{job.id}"
+    return f"{microseconds(job.created_at)}.{job.id}"
 
 
 def _place(connection: Connection, cursor: str) -> tuple[datetime, str]:
@@ -242,7 +241,7 @@ def _place(connection: Connection, cursor: str) -> tuple[datetime, str]:
 
 def _moment(text: str) -> datetime | None:
     try:
-        return _EPOCH + int(text) * _STEP
+        return moment_of(int(text))
     except (ValueError, OverflowError):
         return None
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from caseframe.catalog.described import Described
+from caseframe.catalog.tables import microseconds, moment_of
 from caseframe.catalog.tally import CountedJob
 from caseframe.domain.errors import UsageError
 from caseframe.domain.evidence import path_text
@@ -20,8 +21,6 @@ from caseframe.pipeline.original import descriptor_text, flat_tags
 from caseframe.scanner.sources import Source
 
 _MEGA = 1_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MOST = 0x7FFFFFFF
 
 
@@ -129,7 +128,7 @@ def _bounded(number: int | None) -> int:
 
 def job_cursor(created_at: datetime, job_id: str, *, descending: bool) -> str:
     """A place in the list of jobs as opaque text; it stays good when jobs come or go."""
-    plain = json.dumps([descending, (created_at - _EPOCH) // _MICROSECOND, job_id])
+    plain = json.dumps([descending, microseconds(created_at), job_id])
     return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
 
 
@@ -140,6 +139,6 @@ def job_place(text: str, *, descending: bool) -> tuple[datetime, str]:
         falling, created, job_id = json.loads(base64.b64decode(padded, b"-_", validate=True))
         if falling is not descending or type(created) is not int or type(job_id) is not str:
             raise ValueError
-        return _EPOCH + created * _MICROSECOND, job_id
+        return moment_of(created), job_id
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise UsageError("this is no cursor of this list; begin again without one") from None

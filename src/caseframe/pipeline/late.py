@@ -100,4 +100,4 @@ def _outcome(stage: Stage, arrival: Arrival, at: evidence.OpenTasks) -> StageOut
     verdict = arrival.result.verdict
     if verdict is not None and verdict.state == EXPIRED:
         return None
-    return outcome_of(stage, arrival.result, at.md5)
+    return outcome_of(stage, arrival.result)

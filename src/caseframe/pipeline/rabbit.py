@@ -287,13 +287,13 @@ class RabbitRunner:
             self._again(flight, name)
             return
         flight.arrivals.append(arrival)
-        yield from self._take_outcome(flight, name, self._outcome(flight, name, arrival))
+        yield from self._take_outcome(flight, name, self._outcome(name, arrival))
 
-    def _outcome(self, flight: _Flight, name: str, arrival: Arrival) -> StageOutcome:
+    def _outcome(self, name: str, arrival: Arrival) -> StageOutcome:
         stage = self._stages[name]
         if arrival.refused is not None:
             return _failed(stage, arrival.refused, arrival.result.attempt)
-        return outcome_of(stage, arrival.result, _md5(flight))
+        return outcome_of(stage, arrival.result)
 
     def _take_outcome(self, flight: _Flight, name: str, outcome: StageOutcome) -> Iterator[Outcome]:
         """Note what became of one stage; send the ones that waited for it, or end the order."""

@@ -96,16 +96,15 @@ def retry_tasks(here: Services, job_id: str, stage: str | None, images: list[int
     """Make tasks wait again and queue the job for them; how many."""
     working = {info.name: info.version for info in here.stages if info.reason is None}
     count = retry_in_steps(here.catalog, job_id, working, stage=stage, image_ids=images)
-    if count or _left_waiting(here, job_id):
+    if count or _left_waiting(here, job_id, working):
         here.manager.submit(job_id, walk=False)
     return count
 
 
-def _left_waiting(here: Services, job_id: str) -> bool:
+def _left_waiting(here: Services, job_id: str, working: dict[str, str]) -> bool:
     """Whether tasks wait and nobody is at them, as where the job could not be queued before."""
     with here.catalog.read() as connection:
         job = get_job(connection, job_id)
-        able = {info.name: info.version for info in here.stages if info.reason is None}
-        wanted = {name: able[name] for name in job.stages if name in able}
+        wanted = {name: working[name] for name in job.stages if name in working}
         waits = job.state not in ACTIVE_STATES
         return waits and count_due(connection, job_id, wanted) > 0

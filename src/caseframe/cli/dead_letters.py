@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from functools import cache
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from caseframe.bus.deadletters import DeadLetter, DeadLetters, Renew
 from caseframe.cli.assemble import settings_for
 from caseframe.cli.captions import registry_for
 from caseframe.cli.service_common import amqp_options, services_secret
-from caseframe.cli.stage_queues import TaskTokens, queue_of
+from caseframe.cli.stage_queues import TaskTokens, queue_of, task_tokens
 from caseframe.domain.errors import UsageError
 from caseframe.domain.evidence import path_text
 from caseframe.settings import Settings
@@ -57,8 +56,7 @@ def _renewing(settings: Settings) -> Renew:
 
     @cache
     def tokens() -> TaskTokens:  # when they are needed: to look, nobody needs the secret
-        life = timedelta(hours=settings.task_token_hours)
-        return TaskTokens(TokenMint(services_secret(settings)), life)
+        return task_tokens(settings, TokenMint(services_secret(settings)))
 
     return lambda job, _old: tokens()(job)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import typer
@@ -34,7 +33,7 @@ from caseframe.cli.service_common import (
     services_catalog,
     services_secret,
 )
-from caseframe.cli.stage_queues import TaskTokens, queue_of, services_registry
+from caseframe.cli.stage_queues import queue_of, services_registry, task_tokens
 from caseframe.cli.web import Behind, plugged, vision_at, web_options
 from caseframe.domain.errors import UsageError
 from caseframe.jobmanager.remote import RemoteJobs
@@ -101,7 +100,7 @@ def _letters(
     settings: Settings, broker: AmqpOptions, mint: TokenMint, registry: Registry
 ) -> DeadLetters:
     """The dead letters of all stages; those that are sent again get fresh tokens."""
-    tokens = TaskTokens(mint, timedelta(hours=settings.task_token_hours))
+    tokens = task_tokens(settings, mint)
     queues = [queue_of(found.stage) for found in registry.stages]
     return DeadLetters(broker, queues, lambda job, _old: tokens(job))
 

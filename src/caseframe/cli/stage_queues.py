@@ -102,6 +102,11 @@ class TaskTokens:
         return made[1]
 
 
+def task_tokens(settings: Settings, mint: TokenMint) -> TaskTokens:
+    """Tokens that live as long as the settings say."""
+    return TaskTokens(mint, timedelta(hours=settings.task_token_hours))
+
+
 @contextmanager
 def stage_queues(
     settings: Settings,
@@ -128,7 +133,6 @@ def stage_queues(
     )
     exchange.start()
     try:
-        life = timedelta(hours=settings.task_token_hours)
-        yield StageQueues(exchange, stages, options, TaskTokens(mint, life))
+        yield StageQueues(exchange, stages, options, task_tokens(settings, mint))
     finally:
         exchange.close()
